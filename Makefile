@@ -1,0 +1,45 @@
+# Two commands matter: `make run` and `make test`. Everything else is a part of one of them.
+PYTHON ?= python3
+UV := .venv/bin/uv
+.PHONY: run test setup lint bench down lock clean
+
+run: setup            ## Set up, run the main job on embedded services, leave them up. DATA=folder takes your own files.
+	.venv/bin/contactbi run $(if $(DATA),--data "$(DATA)")
+
+test: setup lint      ## Set up, lint, and run every test.
+	.venv/bin/python -m pytest
+
+setup: .venv/.ready .venv-superset/.ready  ## Build the two environments and nothing else.
+
+.venv/.ready: requirements/bootstrap.txt requirements/contactbi.txt requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	$(UV) pip install --python .venv --quiet --compile-bytecode --require-hashes -r requirements/contactbi.txt -r requirements/dev.txt
+	$(UV) pip install --python .venv --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv-superset/.ready: .venv/.ready requirements/superset.txt
+	$(UV) venv --quiet --clear --python .venv/bin/python .venv-superset
+	$(UV) pip install --python .venv-superset --quiet --compile-bytecode --require-hashes -r requirements/superset.txt
+	touch $@
+
+lint: setup           ## Style, types, SQL, and the rule of who may import whom.
+	.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/sqlfluff lint --disable-progress-bar dbt
+
+bench: setup          ## Speed, as ratios against a control in the same run.
+	.venv/bin/python -m tests.bench
+
+down:                 ## Stop every service of this checkout.
+	.venv/bin/contactbi down
+
+lock: .venv/.ready    ## Resolve the locked environments anew.
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/contactbi.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group dev -c requirements/contactbi.txt -o requirements/dev.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --exclude-newer 2026-05-14 requirements/superset.in -o requirements/superset.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements/bootstrap.in -o requirements/bootstrap.txt
+
+clean: down           ## Remove environments and this instance's data.
+	rm -rf .venv .venv-superset .contactbi

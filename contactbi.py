@@ -1,0 +1,163 @@
+"""The front door: one command line over the rooms of the house.
+
+Each command reads the settings, calls one function of one room, and prints what happened. No work is done here: whatever
+a command does, the function it calls does without it.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra.settings import load_settings
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
+console = Console()
+
+
+def _instant(text: str | None) -> datetime | None:
+    """Read an ISO 8601 instant; one without an offset is refused, because it could mean two instants."""
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not an ISO 8601 date and time, such as 2026-03-29T00:00:00Z.") from error
+    if instant.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no offset. Write it with Z or an offset, such as {text}Z.")
+    return instant.astimezone(UTC)
+
+
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", metavar="ISO", help="Build the figures as they stood at this instant. Default: now.")
+]
+
+
+@app.command()
+def up(services: Annotated[list[str] | None, typer.Argument(help="postgres, sftp, s3, airflow, superset. Default: all.")] = None) -> None:
+    """Start embedded services, and wait until they are healthy."""
+    from infra import local
+
+    local.up(load_settings(), services or None, report=console.print)
+
+
+@app.command()
+def down(services: Annotated[list[str] | None, typer.Argument(help="Which to stop. Default: all.")] = None) -> None:
+    """Stop embedded services."""
+    from infra import local
+
+    local.down(load_settings(), services or None, report=console.print)
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Show which embedded services are up, and where."""
+    from infra import local
+
+    states = local.status(load_settings())
+    if as_json:
+        print(json.dumps({state.name: state.as_dict() for state in states}, indent=2))  # noqa: T201  # for programs
+        return
+    table = Table("Service", "State", "Address", "Process")
+    for state in states:
+        table.add_row(state.name, state.state, state.address or "", str(state.pid or ""))
+    console.print(table)
+
+
+@app.command()
+def url(service: Annotated[str, typer.Argument(help="postgres, sftp, s3, airflow or superset.")]) -> None:
+    """Print a service's address. That of postgres holds its password."""
+    from infra import local
+
+    print(local.url(load_settings(), service))  # noqa: T201  # for programs
+
+
+@app.command()
+def ingest(
+    interface: Annotated[str, typer.Argument(help="Interface, such as telephony_call.")],
+    source: Annotated[
+        str | None, typer.Argument(help="Folder, file, sftp://... or s3://... Default: the SFTP server of the settings.")
+    ] = None,
+) -> None:
+    """Load new files of an interface into the raw tables."""
+    from ingestion.run import ingest as ingest_files
+
+    summary = ingest_files(load_settings(), interface, source, console=console)
+    console.print(summary.as_text())
+
+
+@app.command()
+def build(
+    as_of: AsOf = None,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build every row anew, not only what changed.")] = False,
+) -> None:
+    """Build the marts from the raw tables, and test them."""
+    from transformation.build import build as build_marts
+
+    result = build_marts(load_settings(), as_of=_instant(as_of), full_refresh=full_refresh, report=console.print)
+    console.print(result.as_text())
+    if not result.succeeded:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(gate: Annotated[str | None, typer.Argument(help="raw or release. Default: both.")] = None) -> None:
+    """Run the quality gates and write the data docs. Exit code 1: a gate failed."""
+    from expectations.gates import check as run_gates
+
+    results = run_gates(load_settings(), gate)
+    for result in results:
+        console.print(result.as_text())
+    if not all(result.success for result in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def publish() -> None:
+    """Publish the feeds to S3 as Delta tables. Refused unless the last build passed the release gate."""
+    from delivery.feeds.publish import publish as publish_feeds
+
+    for feed in publish_feeds(load_settings(), report=console.print):
+        console.print(feed.as_text())
+
+
+@app.command()
+def dashboards() -> None:
+    """Import the dashboards of this checkout into Superset."""
+    from dashboards.tooling.deploy import deploy
+
+    console.print(deploy(load_settings()).as_text())
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder to write the files to.")],
+    days: Annotated[int, typer.Option(min=1, help="Local days to simulate.")] = 28,
+    seed: Annotated[int, typer.Option(help="The same seed and dates give the same bytes.")] = 1,
+    calls_per_day: Annotated[int, typer.Option(min=1, help="Calls on an average day.")] = 20_000,
+    end: Annotated[str | None, typer.Option(help="Last local day, as YYYY-MM-DD. Default: yesterday.")] = None,
+    bad_rows: Annotated[float, typer.Option(min=0, max=1, help="Share of rows that are damaged.")] = 0.0005,
+) -> None:
+    """Write the files that a telephony platform would send for some days of traffic."""
+    from infra.simulator import simulate as write_files
+
+    last_day = datetime.strptime(end, "%Y-%m-%d").date() if end else None  # noqa: DTZ007  # a local day, not an instant
+    summary = write_files(
+        out, days=days, seed=seed, calls_per_day=calls_per_day, last_day=last_day, bad_row_share=bad_rows
+    )
+    console.print(summary.as_text())
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
