@@ -1,0 +1,24 @@
+{#-
+    How this project builds only what changed. Each build works out once which calls changed (int_calls_changed) and which quarter
+    hours that touches (int_intervals_changed, int_periods_changed); every incremental model deletes what these name and appends it
+    anew, in one transaction. So a row that should no longer be there goes, which a merge would leave behind.
+-#}
+{% macro replace_changed(key, changed) -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} where {{ key }} in (select {{ key }} from {{ changed }})
+    {%- endif -%}
+{%- endmacro %}
+
+{#- For marts by period: delete the changed periods, and those that now lie wholly before the first call. -#}
+{% macro replace_changed_periods() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} as stood
+        using {{ ref('int_periods_changed') }} as changed
+        where stood.grain = changed.grain and stood.period_start = changed.period_start
+    {%- endif -%}
+{%- endmacro %}
+
+{#- True when this build writes every row: asked to, or there is nothing yet to add to. -#}
+{% macro is_full_build() -%}
+    {{ return(flags.FULL_REFRESH or not execute or load_relation(source('last_build', 'fct_calls')) is none) }}
+{%- endmacro %}

@@ -1,0 +1,16 @@
+{#- One row per object of a JSON list, with the named fields typed. `fields` is a list of (name, type). -#}
+{% macro json_objects(column, fields, alias) -%}
+    jsonb_to_recordset({{ column }}) as {{ alias }} (
+        {%- for name, type in fields %}{{ name }} {{ type }}{{ ", " if not loop.last }}{% endfor -%}
+    )
+{%- endmacro %}
+
+{#- One row per text of a JSON list: column `value`. -#}
+{% macro json_texts(column, alias) -%}
+    jsonb_array_elements_text({{ column }}) as {{ alias }} (value)
+{%- endmacro %}
+
+{#- The first text of a JSON list, or null. -#}
+{% macro json_first_text(column) -%}
+    ({{ column }} ->> 0)
+{%- endmacro %}

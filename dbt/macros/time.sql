@@ -1,0 +1,53 @@
+{#- The handful of macros that hold what only PostgreSQL says in this way: zones, series, durations. Another engine overrides these. -#}
+
+{#- The London wall-clock time (no zone) of an instant. -#}
+{% macro local_time(instant) -%}
+    ({{ instant }} at time zone 'Europe/London')
+{%- endmacro %}
+
+{#- The London date of an instant. -#}
+{% macro local_date(instant) -%}
+    ({{ instant }} at time zone 'Europe/London')::date
+{%- endmacro %}
+
+{#- The instant of a London wall-clock time. -#}
+{% macro instant_of_local(local_time) -%}
+    ({{ local_time }} at time zone 'Europe/London')
+{%- endmacro %}
+
+{#- The start of the quarter hour that holds an instant. Offsets in London are whole hours, so that cutting in UTC cuts local time too. -#}
+{% macro interval_of(instant) -%}
+    date_bin('15 minutes', {{ instant }}, timestamptz '2000-01-01 00:00:00+00')
+{%- endmacro %}
+
+{#- Exact seconds from one instant to a later one, to the microsecond. -#}
+{% macro seconds_between(earlier, later) -%}
+    extract(epoch from {{ later }} - {{ earlier }})
+{%- endmacro %}
+
+{#- `instant` when it has happened at as_of, else null. -#}
+{% macro happened(instant, as_of) -%}
+    case when {{ instant }} <= {{ as_of }} then {{ instant }} end
+{%- endmacro %}
+
+{#- One row per quarter hour in [first, last): column `interval_start`. -#}
+{% macro quarter_hours(first, last) -%}
+    generate_series({{ interval_of(first) }}, {{ last }} - interval '1 microsecond', interval '15 minutes')
+{%- endmacro %}
+
+{#-
+    The grains, and for each the start and the end of the period that holds the quarter hour `instant`: both instants (UTC).
+    From a day upwards a period is cut in local time.
+-#}
+{% macro period_bounds() -%}
+    {%- set bounds = [] -%}
+    {%- for grain, step in [('15min', '15 minutes'), ('30min', '30 minutes'), ('hour', '1 hour')] -%}
+        {%- set start = "date_bin('" ~ step ~ "', instants.interval_start, timestamptz '2000-01-01 00:00:00+00')" -%}
+        {%- do bounds.append((grain, start, start ~ " + interval '" ~ step ~ "'")) -%}
+    {%- endfor -%}
+    {%- for grain, step in [('day', '1 day'), ('week', '7 days'), ('month', '1 month'), ('quarter', '3 months'), ('year', '1 year')] -%}
+        {%- set local_start = "date_trunc('" ~ grain ~ "', " ~ local_time('instants.interval_start') ~ ")" -%}
+        {%- do bounds.append((grain, instant_of_local(local_start), instant_of_local("(" ~ local_start ~ " + interval '" ~ step ~ "')"))) -%}
+    {%- endfor -%}
+    {{ return(bounds) }}
+{%- endmacro %}

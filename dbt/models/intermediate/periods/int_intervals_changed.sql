@@ -1,0 +1,105 @@
+{{ config(unlogged=true, indexes=[{'columns': ['interval_start'], 'unique': true}]) }}
+
+with build as (
+
+    select * from {{ ref('stg_ops__builds') }}
+
+),
+
+first_call as (
+
+    select min(interval_start) as interval_start
+    from {{ ref('fct_calls') }}
+
+),
+
+{% if is_full_build() -%}
+
+changed as (
+
+    select spine.interval_start
+    from first_call
+    cross join build
+    cross join lateral {{ quarter_hours('first_call.interval_start', 'build.as_of') }} as spine (interval_start)
+
+)
+
+{%- else -%}
+
+new_files as (
+
+    select
+        files.interface,
+        files.platform,
+        files.file_sequence,
+        files.file_stamp
+    from {{ ref('stg_ops__build_files') }} as build_files
+    inner join build on build_files.build_id = build.build_id
+    inner join {{ ref('stg_ops__files') }} as files on build_files.file_id = files.file_id
+
+),
+
+last_first_call as (
+
+    select min(period_start) as interval_start
+    from {{ source('last_build', 'annex_b_calls') }}
+    where grain = '15min'
+
+),
+
+changed as (
+
+    -- Wherever any version of a changed call lies: where it counts now, and where it counted before.
+    select {{ interval_of('versions.received_at') }} as interval_start
+    from {{ ref('stg_telephony__call_versions') }} as versions
+    where versions.call_id in (select calls.call_id from {{ ref('int_calls_changed') }} as calls)
+
+    union
+
+    -- Time that has passed since the last build.
+    select spine.interval_start
+    from build
+    cross join lateral {{ quarter_hours('build.previous_as_of', 'build.as_of') }} as spine (interval_start)
+
+    union
+
+    -- Time before what was the first call.
+    select spine.interval_start
+    from first_call
+    cross join last_first_call
+    cross join lateral {{ quarter_hours('first_call.interval_start', "(last_first_call.interval_start + interval '1 microsecond')") }}
+        as spine (interval_start)
+
+    union
+
+    -- Time about which a file that is missing, or no longer is, would tell.
+    select spine.interval_start
+    from {{ ref('int_files_missing') }} as missing
+    cross join lateral {{ quarter_hours('missing.emitted_after', "(missing.emitted_until + interval '1 microsecond')") }} as spine (interval_start)
+
+    union
+
+    select {{ interval_of('incomplete.period_start') }} as interval_start
+    from {{ source('last_build', 'annex_b_calls') }} as incomplete
+    where
+        incomplete.grain = '15min'
+        and not incomplete.is_complete
+
+)
+
+{%- endif %},
+
+final as (
+
+    select changed.interval_start
+    from changed
+    cross join build
+    cross join first_call
+    where
+        changed.interval_start >= first_call.interval_start
+        and changed.interval_start < build.as_of
+    group by changed.interval_start
+
+)
+
+select * from final

@@ -1,0 +1,48 @@
+{{ config(unlogged=true, indexes=[{'columns': ['grain', 'period_start'], 'unique': true}]) }}
+
+with instants as (
+
+    select interval_start from {{ ref('int_intervals_changed') }}
+
+),
+
+missing as (
+
+    select * from {{ ref('int_files_missing') }}
+    where interface = 'telephony_call'
+
+),
+
+periods as (
+
+    {% for grain, period_start, period_end in period_bounds() -%}
+    select distinct
+        '{{ grain }}' as grain,
+        {{ period_start }} as period_start,
+        {{ period_end }} as period_end
+    from instants
+    {{ "union all" if not loop.last }}
+    {% endfor %}
+
+),
+
+final as (
+
+    select
+        periods.grain,
+        periods.period_start,
+        periods.period_end,
+        {{ local_time('periods.period_start') }} as period_start_local,
+        {{ local_date('periods.period_start') }} as period_date,
+        -- Less than a day is added up from quarter hours, more from days.
+        periods.grain in ('15min', '30min', 'hour') as is_within_day,
+        not exists (
+            select 1
+            from missing
+            where periods.period_start <= missing.emitted_until and periods.period_end > missing.emitted_after
+        ) as is_complete
+    from periods
+
+)
+
+select * from final

@@ -1,0 +1,82 @@
+{{ config(
+    indexes=[{'columns': ['grain', 'period_start', 'line', 'reason_code'], 'unique': true}],
+    pre_hook="{{ replace_changed_periods() }}",
+) }}
+
+with periods as (
+
+    select * from {{ ref('int_periods_changed') }}
+
+),
+
+build as (
+
+    select * from {{ ref('stg_ops__builds') }}
+
+),
+
+within_days as (
+
+    select
+        periods.grain,
+        periods.period_start,
+        types.line_of_business,
+        types.reason_code,
+        bool_and(types.is_agreed) as is_agreed,
+        sum(types.calls_primary) as calls_primary,
+        sum(types.calls_any) as calls_any
+    from periods
+    inner join {{ ref('int_call_types_15min') }} as types
+        on
+            periods.period_start <= types.interval_start
+            and periods.period_end > types.interval_start
+    where periods.is_within_day
+    group by periods.grain, periods.period_start, types.line_of_business, types.reason_code
+
+),
+
+days_and_longer as (
+
+    select
+        periods.grain,
+        periods.period_start,
+        types.line_of_business,
+        types.reason_code,
+        bool_and(types.is_agreed) as is_agreed,
+        sum(types.calls_primary) as calls_primary,
+        sum(types.calls_any) as calls_any
+    from periods
+    inner join {{ ref('int_call_types_day') }} as types
+        on
+            periods.period_start <= types.day_start
+            and periods.period_end > types.day_start
+    where not periods.is_within_day
+    group by periods.grain, periods.period_start, types.line_of_business, types.reason_code
+
+),
+
+counted as (
+
+    select * from within_days
+    union all
+    select * from days_and_longer
+
+),
+
+final as (
+
+    select
+        counted.grain,
+        counted.period_start,
+        counted.line_of_business as line,
+        counted.reason_code,
+        counted.is_agreed,
+        counted.calls_primary::bigint as calls_primary,
+        counted.calls_any::bigint as calls_any,
+        build.build_id as _build_id
+    from counted
+    cross join build
+
+)
+
+select * from final
