@@ -11,7 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from graphlib import TopologicalSorter
 
 from infra.local import supervisor
+from infra.local.airflow_service import AirflowService
 from infra.local.postgres_server import PostgresService
+from infra.local.s3_server import S3Service
+from infra.local.sftp_server import SftpService
 from infra.local.supervisor import Report, Service, ServiceError, ServiceStatus
 from infra.settings import Settings
 
@@ -19,6 +22,9 @@ __all__ = ["SERVICES", "ServiceError", "ServiceStatus", "down", "status", "up", 
 
 SERVICES: dict[str, type[Service]] = {
     "postgres": PostgresService,
+    "sftp": SftpService,
+    "s3": S3Service,
+    "airflow": AirflowService,
 }
 """Every service by its name. A new one adds its line here."""
 

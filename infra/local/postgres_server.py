@@ -151,8 +151,8 @@ class PostgresService(Service):
         raise ServiceError(
             f"PostgreSQL may not run as root, and user {user.pw_name!r} can not reach {PROGRAMS} and "
             f"{self.data.parent} ({'; '.join(reasons)}). Do one of these: run contactbi as an ordinary user; "
-            "open both folders to others (chmod o+x on each folder above them); or set CONTACTBI_DATABASE_URL to "
-            "a server that runs already."
+            "open both folders to others (chmod o+x on each folder above them); or set "
+            "CONTACTBI_DATABASE_URL to a server that runs already."
         )
 
     def _initialise(self) -> None:
