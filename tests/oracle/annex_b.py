@@ -7,7 +7,7 @@ numbers, exact fractions, or None where a denominator is zero. Instants are in U
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from tests.oracle.calls import UNCODED, Call, call_of
+from tests.oracle.calls import Call, call_of
 from tests.oracle.periods import GRAINS, LONDON, period_start, periods
 from tests.oracle.records import FileRead, current_versions, missing_stretches
 from tests.oracle.reference import MAPPED_LINES, UNMAPPED, Reference
@@ -37,15 +37,15 @@ class Cell:
 
     grain: str
     start: datetime
+    end: datetime
     line: str
     is_complete: bool
     calls: Sequence[Call]
     measures: Row
 
-    @property
-    def key(self) -> Row:
-        """The columns that name the cell."""
-        return {"grain": self.grain, "period_start": self.start, "line_of_business": self.line}
+    def key(self, line: str = "line_of_business") -> Row:
+        """The columns that name the cell. `line` is what the table calls the line of business."""
+        return {"grain": self.grain, "period_start": self.start, line: self.line}
 
 
 class AnnexB:
@@ -78,7 +78,7 @@ class AnnexB:
             whole = not any(start <= until and end > after for after, until in self.missing)
             for line in LINES:
                 calls = held.pop((start, line), ())
-                yield Cell(grain, start, line, whole, calls, measures(calls) if calls else nothing)
+                yield Cell(grain, start, end, line, whole, calls, measures(calls) if calls else nothing)
         assert not held, "a call lies outside every period"
 
     def annex_b_calls(self, grain: str) -> Iterator[Row]:
@@ -86,7 +86,8 @@ class AnnexB:
         for cell in self.cells(grain):
             local = cell.start.astimezone(LONDON).replace(tzinfo=None)
             yield {
-                **cell.key,
+                **cell.key(),
+                "period_end": cell.end,
                 "period_start_local": local,
                 "period_date": local.date(),
                 "hour_of_day": local.hour,
@@ -100,7 +101,7 @@ class AnnexB:
             for threshold in THRESHOLDS:
                 for variant, (numerator, denominator) in service_levels(cell.measures, threshold).items():
                     yield {
-                        **cell.key,
+                        **cell.key(),
                         "threshold_seconds": threshold,
                         "variant": variant,
                         "is_contract": variant == "F2",
@@ -115,7 +116,7 @@ class AnnexB:
             waits = _waits(cell.calls, "abandoned")
             for start, end in [*pairwise(BUCKET_EDGES), (BUCKET_EDGES[-1], None)]:
                 yield {
-                    **cell.key,
+                    **cell.key("line"),
                     "bucket_seconds_from": start,
                     "bucket_seconds_to": end,
                     "bucket_label": f"{start} or more" if end is None else f"{start} to {end}",
@@ -125,25 +126,29 @@ class AnnexB:
                 }
 
     def annex_b_call_types(self, grain: str) -> Iterator[Row]:
-        """Rows of marts.annex_b_call_types of one grain: only the codes that a call of the cell has."""
+        """Rows of marts.annex_b_call_types of one grain: only codes that an answered call of the cell has.
+
+        A code is agreed in a cell when it was on the local date of every call of the cell that has it.
+        """
         for cell in self.cells(grain):
-            primary: dict[tuple[str, bool], int] = defaultdict(int)
-            anywhere: dict[tuple[str, bool], int] = defaultdict(int)
+            primary: Counter[str] = Counter()
+            anywhere: Counter[str] = Counter()
+            not_agreed: set[str] = set()
             for call in cell.calls:
                 if call.is_test or call.primary_code is None:
                     continue
                 day = call.received_at.astimezone(LONDON).date()
-                first = call.primary_code
-                primary[first, self.reference.is_agreed(first, day)] += 1
-                for code in call.any_codes | ({UNCODED} & {first}):
-                    anywhere[code, self.reference.is_agreed(code, day)] += 1
-            for code, agreed in sorted(primary.keys() | anywhere.keys()):
+                codes = call.any_codes | {call.primary_code}
+                primary[call.primary_code] += 1
+                anywhere.update(codes)
+                not_agreed.update(code for code in codes if not self.reference.is_agreed(code, day))
+            for code in sorted(anywhere):
                 yield {
-                    **cell.key,
+                    **cell.key("line"),
                     "reason_code": code,
-                    "is_agreed": agreed,
-                    "calls_primary": primary[code, agreed],
-                    "calls_any": anywhere[code, agreed],
+                    "is_agreed": code not in not_agreed,
+                    "calls_primary": primary[code],
+                    "calls_any": anywhere[code],
                 }
 
     def rows(self, table: str) -> Iterator[Row]:
@@ -161,8 +166,8 @@ GRAINS_OF = {
 KEY_OF = {
     "annex_b_calls": ("grain", "period_start", "line_of_business"),
     "service_level_variants": ("grain", "period_start", "line_of_business", "threshold_seconds", "variant"),
-    "annex_b_time_to_abandon": ("grain", "period_start", "line_of_business", "bucket_seconds_from"),
-    "annex_b_call_types": ("grain", "period_start", "line_of_business", "reason_code", "is_agreed"),
+    "annex_b_time_to_abandon": ("grain", "period_start", "line", "bucket_seconds_from"),
+    "annex_b_call_types": ("grain", "period_start", "line", "reason_code"),
 }
 
 

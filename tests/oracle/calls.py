@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Any
 
 import phonenumbers
 
@@ -130,14 +129,14 @@ def _outcome(reason: str | None, *, ended: bool) -> str:
 
 
 def _handle(leg: Leg) -> Fraction:
-    talk = _microseconds(_known(leg.answered_at), _known(leg.left_at))
-    return talk + _known(leg.wrap_seconds) * 1_000_000
+    assert leg.wrap_seconds is not None
+    return _microseconds(_known(leg.answered_at), _known(leg.left_at)) + leg.wrap_seconds * 1_000_000
 
 
 def _microseconds(start: datetime, end: datetime) -> int:
     return (end - start) // MICROSECOND
 
 
-def _known(value: Any) -> Any:
+def _known(value: datetime | None) -> datetime:
     assert value is not None
     return value

@@ -181,21 +181,22 @@ def _rank(record: Record) -> tuple[int, datetime, tuple[datetime, int, str], int
 def missing_stretches(reads: Iterable[FileRead]) -> list[tuple[datetime, datetime]]:
     """Stretches for which a file is known to be missing, as (after this instant, up to and with this one).
 
-    A file is missing when its sequence number is not there although a smaller and a greater one of its platform
-    are; a file that was refused whole is not there. The stretch lies between the stamps of the neighbours.
+    A file is missing when its sequence number is not there although a smaller and a greater one of its
+    platform are; a file that was refused whole is not there. The stretch lies between the stamps of the
+    neighbours, whichever was written first.
     """
-    stamps: dict[str, dict[int, list[datetime]]] = {}
+    stamps: dict[str, dict[int, datetime]] = {}
     for read in reads:
         if read.whole is None:
-            stamps.setdefault(read.name.platform, {}).setdefault(read.name.sequence, []).append(
-                read.name.stamp
-            )
+            known = stamps.setdefault(read.name.platform, {})
+            known[read.name.sequence] = min(read.name.stamp, known.get(read.name.sequence, read.name.stamp))
     stretches = []
     for by_sequence in stamps.values():
         there = sorted(by_sequence)
         for before, after in pairwise(there):
             if after > before + 1:
-                stretches.append((min(by_sequence[before]), max(by_sequence[after])))
+                one, other = by_sequence[before], by_sequence[after]
+                stretches.append((min(one, other), max(one, other)))
     return sorted(stretches)
 
 

@@ -30,7 +30,7 @@ class Dated:
 
 
 class Reference:
-    """Dialled numbers and agreed reason codes, from the seed files or from rows that a test writes down."""
+    """Dialled numbers and agreed reason codes of calls, from the seeds or from rows of a test's own."""
 
     def __init__(self, dialled_numbers: list[Dated], reason_codes: list[Dated]):
         self._lines: dict[str, list[Dated]] = {}
@@ -56,7 +56,7 @@ def from_seeds(seeds: Path = SEEDS) -> Reference:
     """The reference data that the product ships."""
     return Reference(
         _dated(seeds / "dialled_numbers.csv", "dialled_number", "line_of_business"),
-        _dated(seeds / "reason_codes.csv", "reason_code", "reason_code"),
+        [row for row in _dated(seeds / "reason_codes.csv", "reason_code", "channel") if row.value == "voice"],
     )
 
 

@@ -219,7 +219,7 @@ def test_call_types_follow_the_last_leg_that_an_agent_left() -> None:
     rows = [
         (row["reason_code"], row["is_agreed"], row["calls_primary"], row["calls_any"])
         for row in annex_b_of(calls).annex_b_call_types("day")
-        if row["line_of_business"] == "ALL"
+        if row["line"] == "ALL"
     ]
     assert rows == [("A", True, 1, 2), ("B", False, 0, 1), ("OLD", False, 0, 1), ("UNCODED", False, 1, 1)]
 
@@ -233,7 +233,7 @@ def test_times_to_abandon_fall_in_left_closed_buckets() -> None:
     rows = {
         row["bucket_label"]: row["abandoned_calls"]
         for row in annex_b_of(calls).annex_b_time_to_abandon("month")
-        if row["line_of_business"] == "PAL"
+        if row["line"] == "PAL"
     }
     assert len(rows) == 17
     assert {label: count for label, count in rows.items() if count} == {
