@@ -15,6 +15,7 @@ from infra.local.airflow_service import AirflowService
 from infra.local.postgres_server import PostgresService
 from infra.local.s3_server import S3Service
 from infra.local.sftp_server import SftpService
+from infra.local.superset_service import SupersetService
 from infra.local.supervisor import Report, Service, ServiceError, ServiceStatus
 from infra.settings import Settings
 
@@ -25,6 +26,7 @@ SERVICES: dict[str, type[Service]] = {
     "sftp": SftpService,
     "s3": S3Service,
     "airflow": AirflowService,
+    "superset": SupersetService,
 }
 """Every service by its name. A new one adds its line here."""
 

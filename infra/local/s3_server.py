@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from infra.local.supervisor import LOOPBACK, Process, Service
-from infra.s3 import check_bucket, s3_endpoint
+from infra.s3 import check_bucket
 
 
 class S3Service(Service):
@@ -19,11 +19,11 @@ class S3Service(Service):
     @property
     def external_address(self) -> str | None:
         """The address in CONTACTBI_S3_ENDPOINT_URL."""
-        return None if self.settings.s3_endpoint_url is None else s3_endpoint(self.settings).url
+        return self.settings.s3_endpoint_url
 
     def prepare(self, port: int) -> None:
         """Make the folder of the objects."""
-        (self.settings.home / "s3").mkdir(parents=True, exist_ok=True)
+        (self.settings.home / "s3").mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def processes(self, port: int) -> list[Process]:
         """The one server program."""

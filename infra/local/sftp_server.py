@@ -36,12 +36,14 @@ class SftpService(Service):
 
     @property
     def external_address(self) -> str | None:
-        """The address in CONTACTBI_SFTP_URL."""
-        return None if self.settings.sftp_url is None else str(sftp_location(self.settings))
+        """The server and folder in CONTACTBI_SFTP_URL."""
+        address = self.settings.sftp_url
+        return None if address is None else f"sftp://{address.removeprefix('sftp://').rpartition('@')[2]}"
 
     def prepare(self, port: int) -> None:
         """Make the keys at the first start, and pin the host key to this port."""
-        (self.folder / "outbox").mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what suppliers send is personal data
+        (self.folder / "outbox").mkdir(exist_ok=True)
         client_key, known_hosts = embedded_keys(self.settings)
         _write(self.folder / "authorized_keys", _public_key(client_key))
         _write(known_hosts, f"[{LOOPBACK}]:{port} {_public_key(self.folder / 'host_ed25519')}")

@@ -124,7 +124,7 @@ class Service(ABC):
 
     def url(self, port: int) -> str:
         """The address for programs; may hold a password."""
-        return self.address(port)
+        return self.external_address or self.address(port)
 
 
 def start(service: Service, report: Report) -> None:
