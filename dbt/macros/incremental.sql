@@ -20,5 +20,6 @@
 
 {#- True when this build writes every row: asked to, or there is nothing yet to add to. -#}
 {% macro is_full_build() -%}
-    {{ return(flags.FULL_REFRESH or not execute or load_relation(source('last_build', 'fct_calls')) is none) }}
+    {#- While dbt parses, the answer is no, so that it sees the references of both branches that matter. -#}
+    {{ return(execute and (flags.FULL_REFRESH or load_relation(source('last_build', 'fct_calls')) is none)) }}
 {%- endmacro %}

@@ -63,12 +63,14 @@ changed as (
 
     union
 
-    -- Time before what was the first call.
+    -- Time between what was the first call and what is now.
     select spine.interval_start
     from first_call
     cross join last_first_call
-    cross join lateral {{ quarter_hours('first_call.interval_start', "(last_first_call.interval_start + interval '1 microsecond')") }}
-        as spine (interval_start)
+    cross join lateral {{ quarter_hours(
+        'least(first_call.interval_start, last_first_call.interval_start)',
+        'greatest(first_call.interval_start, last_first_call.interval_start)'
+    ) }} as spine (interval_start)
 
     union
 
@@ -91,14 +93,14 @@ changed as (
 
 final as (
 
-    select changed.interval_start
+    select
+        changed.interval_start,
+        changed.interval_start >= first_call.interval_start as is_in_spine
     from changed
     cross join build
     cross join first_call
-    where
-        changed.interval_start >= first_call.interval_start
-        and changed.interval_start < build.as_of
-    group by changed.interval_start
+    where changed.interval_start < build.as_of
+    group by changed.interval_start, first_call.interval_start
 
 )
 

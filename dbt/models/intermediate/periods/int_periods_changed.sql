@@ -2,7 +2,10 @@
 
 with instants as (
 
-    select interval_start from {{ ref('int_intervals_changed') }}
+    select
+        interval_start,
+        is_in_spine
+    from {{ ref('int_intervals_changed') }}
 
 ),
 
@@ -16,11 +19,13 @@ missing as (
 periods as (
 
     {% for grain, period_start, period_end in period_bounds() -%}
-    select distinct
+    select
         '{{ grain }}' as grain,
         {{ period_start }} as period_start,
-        {{ period_end }} as period_end
+        {{ period_end }} as period_end,
+        bool_or(instants.is_in_spine) as is_in_spine
     from instants
+    group by 2, 3
     {{ "union all" if not loop.last }}
     {% endfor %}
 
@@ -34,6 +39,7 @@ final as (
         periods.period_end,
         {{ local_time('periods.period_start') }} as period_start_local,
         {{ local_date('periods.period_start') }} as period_date,
+        periods.is_in_spine,
         -- Less than a day is added up from quarter hours, more from days.
         periods.grain in ('15min', '30min', 'hour') as is_within_day,
         not exists (

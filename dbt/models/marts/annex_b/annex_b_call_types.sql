@@ -6,6 +6,7 @@
 with periods as (
 
     select * from {{ ref('int_periods_changed') }}
+    where is_in_spine
 
 ),
 

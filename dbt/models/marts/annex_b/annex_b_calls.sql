@@ -10,6 +10,7 @@
 with periods as (
 
     select * from {{ ref('int_periods_changed') }}
+    where is_in_spine
 
 ),
 

@@ -6,7 +6,9 @@
 with periods as (
 
     select * from {{ ref('int_periods_changed') }}
-    where grain in ('day', 'week', 'month')
+    where
+        grain in ('day', 'week', 'month')
+        and is_in_spine
 
 ),
 

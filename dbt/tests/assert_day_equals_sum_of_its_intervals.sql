@@ -1,0 +1,34 @@
+-- A day equals the sum of its quarter hours, for every count and every sum of seconds.
+with days as (
+
+    select *
+    from {{ written_by_this_build(ref('annex_b_calls')) }}
+    and grain = 'day'
+
+),
+
+compared as (
+
+    select
+        days.period_start,
+        days.line_of_business,
+        {%- for name in call_measure_counts() + call_measure_seconds() %}
+        max(days.{{ name }}) - sum(intervals.{{ name }}) as {{ name }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from days
+    inner join {{ ref('annex_b_calls') }} as intervals
+        on
+            days.line_of_business = intervals.line_of_business
+            and days.period_start <= intervals.period_start
+            and days.period_end > intervals.period_start
+            and intervals.grain = '15min'
+    group by days.period_start, days.line_of_business
+
+)
+
+select *
+from compared
+where
+    {%- for name in call_measure_counts() + call_measure_seconds() %}
+    {{ name }} <> 0{{ " or" if not loop.last }}
+    {%- endfor %}

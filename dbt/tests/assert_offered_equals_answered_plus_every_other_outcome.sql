@@ -1,0 +1,13 @@
+-- calls_offered = calls_answered + abandoned_in_queue + queue_flow_outs + forced_disconnects_in_queue + open_calls.
+select
+    grain,
+    period_start,
+    line_of_business,
+    calls_offered,
+    calls_answered,
+    abandoned_in_queue,
+    queue_flow_outs,
+    forced_disconnects_in_queue,
+    open_calls
+from {{ written_by_this_build(ref('annex_b_calls')) }}
+and calls_offered <> calls_answered + abandoned_in_queue + queue_flow_outs + forced_disconnects_in_queue + open_calls
