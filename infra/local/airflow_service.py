@@ -62,30 +62,48 @@ class AirflowService(Service):
 
     def check(self, port: int) -> None:
         """Ask the API server for the heartbeats of all components."""
-        health = self._ask(port, "/api/v2/monitor/health")
+        health = self._request(port, "GET", "/api/v2/monitor/health")
         unwell = [component for component in COMPONENTS if health[component]["status"] != "healthy"]
         if unwell:
             raise ServiceError(f"Airflow has no recent heartbeat of: {', '.join(unwell)}.")
 
     def after_start(self, port: int, report: Report) -> None:
         """Make the pools that the DAGs use, with as many slots as the code says."""
-        password = self.settings.airflow_password.get_secret_value()
-        login = self._ask(port, "/auth/token", "POST", {"username": ADMIN, "password": password})
         pools = [
             {"name": name, "slots": slots, "description": reason, "include_deferred": False}
             for name, (slots, reason) in POOLS.items()
         ]
         change = {"action": "create", "entities": pools, "action_on_existence": "overwrite"}
-        self._ask(port, "/api/v2/pools", "PATCH", {"actions": [change]}, token=login["access_token"])
+        self.call_api(port, "PATCH", "/api/v2/pools", {"actions": [change]})
 
     def address(self, port: int) -> str:
         """Where people log in."""
         return f"http://{LOOPBACK}:{port}"
 
-    def _ask(
-        self, port: int, path: str, method: str = "GET", body: dict[str, Any] | None = None, token: str = ""
+    def call_api(
+        self, port: int, method: str, path: str, body: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Call the API; the answer is a JSON object."""
+        """Call Airflow's API, logged in as `admin`.
+
+        Args:
+            port: Port of the API server.
+            method: HTTP method.
+            path: Path with its query, such as `/api/v2/dags`.
+            body: Object to send.
+
+        Returns:
+            The object that came back.
+
+        Raises:
+            urllib.error.HTTPError: The API refused.
+        """
+        password = self.settings.airflow_password.get_secret_value()
+        login = self._request(port, "POST", "/auth/token", {"username": ADMIN, "password": password})
+        return self._request(port, method, path, body, login["access_token"])
+
+    def _request(
+        self, port: int, method: str, path: str, body: dict[str, Any] | None = None, token: str = ""
+    ) -> dict[str, Any]:
         request = Request(  # noqa: S310  # always http and the loopback
             f"{self.address(port)}{path}",
             method=method,
