@@ -1,7 +1,7 @@
 """The front door: one command line over the rooms of the house.
 
-Each command reads the settings, calls one function of one room, and prints what happened. No work is done here: whatever
-a command does, the function it calls does without it.
+Each command reads the settings, calls one function of one room, and prints what happened. No work is done here:
+whatever a command does, the function it calls does without it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from infra.settings import load_settings
+from infra.settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
 console = Console()
@@ -28,19 +28,28 @@ def _instant(text: str | None) -> datetime | None:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not an ISO 8601 date and time, such as 2026-03-29T00:00:00Z.") from error
+        raise typer.BadParameter(
+            f"{text!r} is not an ISO 8601 date and time, such as 2026-03-29T00:00:00Z."
+        ) from error
     if instant.tzinfo is None:
         raise typer.BadParameter(f"{text!r} has no offset. Write it with Z or an offset, such as {text}Z.")
     return instant.astimezone(UTC)
 
 
 AsOf = Annotated[
-    str | None, typer.Option("--as-of", metavar="ISO", help="Build the figures as they stood at this instant. Default: now.")
+    str | None,
+    typer.Option(
+        "--as-of", metavar="ISO", help="Build the figures as they stood at this instant. Default: now."
+    ),
 ]
 
 
 @app.command()
-def up(services: Annotated[list[str] | None, typer.Argument(help="postgres, sftp, s3, airflow, superset. Default: all.")] = None) -> None:
+def up(
+    services: Annotated[
+        list[str] | None, typer.Argument(help="postgres, sftp, s3, airflow, superset. Default: all.")
+    ] = None,
+) -> None:
     """Start embedded services, and wait until they are healthy."""
     from infra import local
 
@@ -48,7 +57,9 @@ def up(services: Annotated[list[str] | None, typer.Argument(help="postgres, sftp
 
 
 @app.command()
-def down(services: Annotated[list[str] | None, typer.Argument(help="Which to stop. Default: all.")] = None) -> None:
+def down(
+    services: Annotated[list[str] | None, typer.Argument(help="Which to stop. Default: all.")] = None,
+) -> None:
     """Stop embedded services."""
     from infra import local
 
@@ -82,7 +93,8 @@ def url(service: Annotated[str, typer.Argument(help="postgres, sftp, s3, airflow
 def ingest(
     interface: Annotated[str, typer.Argument(help="Interface, such as telephony_call.")],
     source: Annotated[
-        str | None, typer.Argument(help="Folder, file, sftp://... or s3://... Default: the SFTP server of the settings.")
+        str | None,
+        typer.Argument(help="Folder, file, sftp://... or s3://... Default: the SFTP server of the settings."),
     ] = None,
 ) -> None:
     """Load new files of an interface into the raw tables."""
@@ -95,12 +107,16 @@ def ingest(
 @app.command()
 def build(
     as_of: AsOf = None,
-    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build every row anew, not only what changed.")] = False,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Build every row anew, not only what changed.")
+    ] = False,
 ) -> None:
     """Build the marts from the raw tables, and test them."""
     from transformation.build import build as build_marts
 
-    result = build_marts(load_settings(), as_of=_instant(as_of), full_refresh=full_refresh, report=console.print)
+    result = build_marts(
+        load_settings(), as_of=_instant(as_of), full_refresh=full_refresh, report=console.print
+    )
     console.print(result.as_text())
     if not result.succeeded:
         raise typer.Exit(1)
@@ -141,17 +157,93 @@ def simulate(
     days: Annotated[int, typer.Option(min=1, help="Local days to simulate.")] = 28,
     seed: Annotated[int, typer.Option(help="The same seed and dates give the same bytes.")] = 1,
     calls_per_day: Annotated[int, typer.Option(min=1, help="Calls on an average day.")] = 20_000,
-    end: Annotated[str | None, typer.Option(help="Last local day, as YYYY-MM-DD. Default: yesterday.")] = None,
+    end: Annotated[
+        str | None, typer.Option(help="Last local day, as YYYY-MM-DD. Default: yesterday.")
+    ] = None,
     bad_rows: Annotated[float, typer.Option(min=0, max=1, help="Share of rows that are damaged.")] = 0.0005,
 ) -> None:
     """Write the files that a telephony platform would send for some days of traffic."""
     from infra.simulator import simulate as write_files
 
-    last_day = datetime.strptime(end, "%Y-%m-%d").date() if end else None  # noqa: DTZ007  # a local day, not an instant
+    last_day = datetime.strptime(end, "%Y-%m-%d").date() if end else None  # a local day, not an instant
     summary = write_files(
         out, days=days, seed=seed, calls_per_day=calls_per_day, last_day=last_day, bad_row_share=bad_rows
     )
     console.print(summary.as_text())
+
+
+@app.command()
+def run(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of files to feed in. Default: 28 simulated days of telephony.")
+    ] = None,
+) -> None:
+    """Do the main job on embedded services, from files on SFTP to figures, and leave the services up."""
+    from dashboards.tooling.deploy import deploy
+    from delivery.feeds.publish import publish as publish_feeds
+    from expectations.gates import check as run_gates
+    from infra import local
+    from infra.simulator import simulate as write_files
+    from infra.simulator.send import send
+    from ingestion.run import ingest as ingest_files
+    from transformation.build import build as build_marts
+    from transformation.build import end_of_data
+
+    settings = load_settings()
+    _step("Starting PostgreSQL, SFTP and S3")
+    local.up(settings, ["postgres", "sftp", "s3"], report=console.print)
+    folder = data or settings.home / "simulated"
+    if data is None and not folder.exists():
+        _step("Simulating 28 days of telephony at 20,000 calls a day")
+        draft = folder.with_suffix(".part")
+        console.print(write_files(draft, days=28, seed=1).as_text())
+        draft.rename(folder)
+    _step(f"Sending the files of {folder} to the SFTP server, as a supplier does")
+    send(settings, folder, report=console.print)
+    _step("Loading them into the raw tables")
+    console.print(ingest_files(settings, "telephony_call", None, console=console).as_text())
+    _step("Building the marts")
+    built = build_marts(settings, as_of=end_of_data(settings), report=console.print)
+    console.print(built.as_text())
+    if not built.succeeded:
+        raise typer.Exit(1)
+    _step("Running the quality gates")
+    gates = run_gates(settings, None)
+    for gate in gates:
+        console.print(gate.as_text())
+    if not all(gate.success for gate in gates):
+        raise typer.Exit(1)
+    _step("Publishing the feeds to S3")
+    for feed in publish_feeds(settings, report=console.print):
+        console.print(feed.as_text())
+    _step("Starting Superset and Airflow")
+    local.up(settings, ["superset", "airflow"], report=console.print)
+    console.print(deploy(settings).as_text())
+    console.print(_where_to_look(settings), soft_wrap=True)
+
+
+def _step(title: str) -> None:
+    console.rule(f"[bold]{title}[/bold]", align="left")
+
+
+def _where_to_look(settings: Settings) -> str:
+    """Addresses, users and next steps. Passwords stay in their file."""
+    from infra import local
+
+    secrets_file = settings.home / "secrets.env"
+    return (
+        "\nEverything is up.\n"
+        f"  Dashboard   {local.url(settings, 'superset').rstrip('/')}/superset/dashboard/inbound-calls/  "
+        f"user admin, password CONTACTBI_SUPERSET_PASSWORD in {secrets_file}\n"
+        f"  Airflow     {local.url(settings, 'airflow')}  "
+        f"user admin, password CONTACTBI_AIRFLOW_PASSWORD in {secrets_file}\n"
+        f'  Warehouse   psql "$(.venv/bin/contactbi url postgres)"  schema marts\n'
+        f"  Feeds       {local.url(settings, 's3')}  bucket {settings.s3_bucket}\n"
+        f"  SFTP        {local.url(settings, 'sftp')}  put a file there and Airflow loads it\n"
+        f"  Data docs   {settings.home / 'data_docs'}\n"
+        "Next: open the dashboard; `.venv/bin/contactbi --help` shows what else there is; "
+        "`make down` stops everything."
+    )
 
 
 def main() -> None:

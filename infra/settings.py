@@ -44,26 +44,42 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CONTACTBI_", extra="ignore", frozen=True)
 
-    home: Path = Field(default=CHECKOUT / ".contactbi", description="Folder of everything this instance keeps.")
+    home: Path = Field(
+        default=CHECKOUT / ".contactbi", description="Folder of everything this instance keeps."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     database_url: SecretStr | None = Field(
         default=None, description="postgresql:// address of the warehouse. Empty: the embedded PostgreSQL 18."
     )
     sftp_url: str | None = Field(
-        default=None, description="sftp://user@host:port/folder that inbound files arrive in. Empty: the embedded server."
+        default=None,
+        description="sftp://user@host:port/folder that inbound files arrive in. Empty: the embedded server.",
     )
-    sftp_known_hosts: Path | None = Field(default=None, description="Pinned host keys. Empty: the embedded server's.")
-    sftp_private_key: Path | None = Field(default=None, description="Key that we log in with. Empty: a generated one.")
+    sftp_known_hosts: Path | None = Field(
+        default=None, description="Pinned host keys. Empty: the embedded server's."
+    )
+    sftp_private_key: Path | None = Field(
+        default=None, description="Key that we log in with. Empty: a generated one."
+    )
     s3_endpoint_url: str | None = Field(
-        default=None, description="S3 endpoint. Empty: the embedded one; `aws` means Amazon's own in `region`."
+        default=None,
+        description="S3 endpoint. Empty: the embedded one; `aws` means Amazon's own in `region`.",
     )
     s3_bucket: str = Field(default="contactbi-feeds", description="Bucket that feeds are published to.")
-    region: str = Field(default="eu-west-2", description="Every bucket and endpoint is in the United Kingdom (ACC002).")
+    region: str = Field(
+        default="eu-west-2", description="Every bucket and endpoint is in the United Kingdom (ACC002)."
+    )
 
-    max_bad_row_share: float = Field(default=0.05, ge=0, le=1, description="More bad rows than this quarantine the file.")
-    polls_before_quarantine: int = Field(default=3, ge=1, description="Polls that a damaged file is given to become whole.")
-    short_abandon_seconds: float = Field(default=5, ge=0, description="An abandon within this wait counts as short.")
+    max_bad_row_share: float = Field(
+        default=0.05, ge=0, le=1, description="More bad rows than this quarantine the file."
+    )
+    polls_before_quarantine: int = Field(
+        default=3, ge=1, description="Polls that a damaged file is given to become whole."
+    )
+    short_abandon_seconds: float = Field(
+        default=5, ge=0, description="An abandon within this wait counts as short."
+    )
 
     caller_hash_key: SecretStr = SecretStr("")
     postgres_password: SecretStr = SecretStr("")
@@ -85,7 +101,7 @@ class Settings(BaseSettings):
     def _in_the_uk(cls, value: str) -> str:
         if value not in UK_REGIONS:
             raise ValueError(
-                f"region {value!r} is outside the United Kingdom. Contract requirement ACC002 keeps all data in the UK: "
+                f"region {value!r} is outside the United Kingdom. Requirement ACC002 keeps all data in the UK: "
                 f"set CONTACTBI_REGION to one of {', '.join(UK_REGIONS)}."
             )
         return value

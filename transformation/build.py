@@ -1,7 +1,7 @@
 """Builds the marts: decides what a build must do, freezes its scope, runs dbt, and keeps the ledger of builds.
 
-The rules of the figures are in `dbt/`. This module decides only whether a build adds to the marts or writes them anew, and sees to
-it that a build which was killed is made good by the next one. It reads no raw row.
+The rules of the figures are in `dbt/`. This module decides only whether a build adds to the marts or writes them
+anew, and sees to it that a build which was killed is made good by the next one. It reads no raw row.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ class BuildResult:
     def as_text(self) -> str:
         """The result in plain English, for a terminal or a log."""
         kind = "in full" if self.full_refresh else "what changed"
+        outcome = "succeeded" if self.succeeded else "FAILED"
         lines = [
-            f"Build {self.build_id}: {'succeeded' if self.succeeded else 'FAILED'} in {self.seconds:.1f} s. Built {kind} "
-            f"({self.reason}), as of {self.as_of:%Y-%m-%d %H:%M:%S} UTC: {self.files} new files, {self.nodes} models and tests."
+            f"Build {self.build_id}: {outcome} in {self.seconds:.1f} s. Built {kind} ({self.reason}), as of "
+            f"{self.as_of:%Y-%m-%d %H:%M:%S} UTC: {self.files} new files, {self.nodes} models and tests."
         ]
         if self.failures:
             lines += [f"  {failure}" for failure in self.failures]
@@ -77,8 +78,9 @@ def build(
 ) -> BuildResult:
     """Build and test the marts from the raw tables.
 
-    Only what changed since the last build is written, unless a full refresh is asked for or needed: the first build, a change
-    of models, seeds or parameters, an `as_of` that lies before an earlier one, or a full build that did not finish.
+    Only what changed since the last build is written, unless a full refresh is asked for or needed: the first
+    build, a change of models, seeds or parameters, an `as_of` before an earlier one, or a full build that did not
+    finish.
 
     Args:
         settings: The settings of the instance.
@@ -115,6 +117,22 @@ def build(
     )
 
 
+def end_of_data(settings: Settings) -> datetime:
+    """The London midnight that closes the day of the newest call, or now if that day is not over.
+
+    Figures that look from there show no empty time after records that end long ago.
+
+    Returns:
+        An instant in UTC; now when there is no call.
+    """
+    with connect(settings) as connection:
+        row = connection.execute(
+            "select least(now(), (date_trunc('day', max(received_at) at time zone 'Europe/London') + interval '1 day') "
+            "at time zone 'Europe/London') from raw.telephony_call"
+        ).fetchone()
+    return row[0] if row and row[0] else datetime.now(UTC)
+
+
 @contextmanager
 def _only_build(settings: Settings, report: Callable[[str], Any]) -> Iterator[psycopg.Connection]:
     """Hold the one right to build. It is lost with the connection, so a killed build frees it."""
@@ -136,24 +154,26 @@ def _plan(connection: psycopg.Connection, settings: Settings, as_of: datetime, a
         )
         previous, reason = _what_to_do(connection, as_of, digest, asked_for_full)
         row = connection.execute(
-            "insert into ops.builds (as_of, previous_as_of, full_refresh, reason, inputs_digest, short_abandon_seconds) "
+            "insert into ops.builds "
+            "(as_of, previous_as_of, full_refresh, reason, inputs_digest, short_abandon_seconds) "
             "values (%s, %s, %s, %s, %s, %s) returning build_id",
             (as_of, previous, previous is None, reason, digest, settings.short_abandon_seconds),
         ).fetchone()
-        assert row is not None
-        build_id = row[0]
+        build_id: int = row[0] if row else 0
         connection.execute(
-            "update ops.build_files set build_id = %s where build_id in (select build_id from ops.builds where state = 'failed')",
+            "update ops.build_files set build_id = %s "
+            "where build_id in (select build_id from ops.builds where state = 'failed')",
             (build_id,),
         )
         connection.execute(
-            "insert into ops.build_files (file_id, build_id) select file_id, %s from ops.files "
-            "where state = 'loaded' and not exists (select 1 from ops.build_files where build_files.file_id = files.file_id)",
+            "insert into ops.build_files (file_id, build_id) select file_id, %s from ops.files where state = 'loaded' "
+            "and not exists (select 1 from ops.build_files where build_files.file_id = files.file_id)",
             (build_id,),
         )
-        counted = connection.execute("select count(*) from ops.build_files where build_id = %s", (build_id,)).fetchone()
-        assert counted is not None
-    return _Plan(build_id, as_of, previous is None, reason, counted[0])
+        counted = connection.execute(
+            "select count(*) from ops.build_files where build_id = %s", (build_id,)
+        ).fetchone()
+    return _Plan(build_id, as_of, previous is None, reason, counted[0] if counted else 0)
 
 
 def _what_to_do(
@@ -169,7 +189,8 @@ def _what_to_do(
         return None, "no build has succeeded yet"
     build_id, previous, previous_digest = last_good
     since = connection.execute(
-        "select max(as_of), bool_or(full_refresh) from ops.builds where build_id >= %s and state <> 'succeeded'", (build_id,)
+        "select max(as_of), bool_or(full_refresh) from ops.builds where build_id >= %s and state <> 'succeeded'",
+        (build_id,),
     ).fetchone()
     latest_attempt, full_attempt = since if since is not None else (None, None)
     if full_attempt:
@@ -201,7 +222,13 @@ def _run_dbt(settings: Settings, plan: _Plan, report: Callable[[str], Any]) -> t
     if plan.full_refresh:
         arguments.append("--full-refresh")
     else:
-        # Reference data that changed makes a build full, so that an added build can leave it alone.
+        # A view or reference data that changed makes a build full, so that an added build leaves them alone.
+        arguments += [
+            "--select",
+            "config.materialized:table",
+            "config.materialized:incremental",
+            "test_type:singular",
+        ]
         arguments += ["--exclude", "resource_type:seed", "tag:reference"]
     result = invoke(settings, arguments, report)
     nodes = getattr(result.result, "results", None) or []
@@ -243,20 +270,39 @@ def invoke(settings: Settings, arguments: list[str], report: Callable[[str], Any
     def on_event(event: EventMsg) -> None:
         if event.info.name in ("LogModelResult", "LogTestResult", "LogSeedResult"):
             data = event.data
-            report(f"  {data.index} of {data.total}  {data.node_info.node_name}  {data.status.lower()}  {data.execution_time:.1f} s")
+            report(
+                f"  {data.index:>3}  {data.node_info.node_name}: {data.status.lower()} ({data.execution_time:.1f} s)"
+            )
 
     home = settings.home / "dbt"
-    paths = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(home / "target")]
-    return dbtRunner(callbacks=[on_event]).invoke(
-        [*arguments, *paths, "--log-path", str(home / "logs"), "--quiet", "--no-use-colors", "--no-write-json"]
-        if arguments[0] == "build"
-        else [*arguments, *paths, "--log-path", str(home / "logs"), "--quiet", "--no-use-colors"]
-    )
+    options = [
+        "--project-dir",
+        str(PROJECT),
+        "--profiles-dir",
+        str(PROJECT),
+        "--target-path",
+        str(home / "target"),
+    ]
+    options += [
+        "--log-path",
+        str(home / "logs"),
+        "--log-level",
+        "none",
+        "--log-level-file",
+        "info",
+        "--no-use-colors",
+    ]
+    return dbtRunner(callbacks=[on_event]).invoke([*arguments, *options])
 
 
 def _finish(connection: psycopg.Connection, plan: _Plan, started: float, failures: list[str]) -> None:
     """Write the outcome to the ledger."""
     connection.execute(
         "update ops.builds set state = %s, finished_at = now(), duration_seconds = %s, error = %s where build_id = %s",
-        ("failed" if failures else "succeeded", round(time.monotonic() - started, 3), "\n".join(failures) or None, plan.build_id),
+        (
+            "failed" if failures else "succeeded",
+            round(time.monotonic() - started, 3),
+            "\n".join(failures) or None,
+            plan.build_id,
+        ),
     )

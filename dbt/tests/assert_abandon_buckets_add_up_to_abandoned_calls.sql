@@ -2,8 +2,10 @@
 with written as (
 
     select *
-    from {{ written_by_this_build(ref('annex_b_calls')) }}
-    and grain in ('day', 'week', 'month')
+    from {{ ref('annex_b_calls') }}
+    where
+        {{ written_by_this_build() }}
+        and grain in ('day', 'week', 'month')
 
 ),
 
@@ -15,7 +17,13 @@ buckets as (
         line,
         sum(abandoned_calls) as abandoned_calls
     from {{ ref('annex_b_time_to_abandon') }}
-    where (grain, period_start) in (select written.grain, written.period_start from written)
+    where
+        (grain, period_start) in (
+            select
+                written.grain,
+                written.period_start
+            from written
+        )
     group by grain, period_start, line
 
 )

@@ -1,7 +1,9 @@
 -- The total row is the sum of the lines, UNMAPPED included, for every count and every sum of seconds.
 with written as (
 
-    select * from {{ written_by_this_build(ref('annex_b_calls')) }}
+    select *
+    from {{ ref('annex_b_calls') }}
+    where {{ written_by_this_build() }}
 
 ),
 

@@ -2,9 +2,11 @@
 with days as (
 
     select *
-    from {{ written_by_this_build(ref('annex_b_calls')) }}
-    and grain = 'day'
-    and line_of_business = 'ALL'
+    from {{ ref('annex_b_calls') }}
+    where
+        {{ written_by_this_build() }}
+        and grain = 'day'
+        and line_of_business = 'ALL'
 
 ),
 

@@ -2,8 +2,10 @@
 with days as (
 
     select *
-    from {{ written_by_this_build(ref('annex_b_calls')) }}
-    and grain = 'day'
+    from {{ ref('annex_b_calls') }}
+    where
+        {{ written_by_this_build() }}
+        and grain = 'day'
 
 ),
 

@@ -9,5 +9,7 @@ select
     queue_flow_outs,
     forced_disconnects_in_queue,
     open_calls
-from {{ written_by_this_build(ref('annex_b_calls')) }}
-and calls_offered <> calls_answered + abandoned_in_queue + queue_flow_outs + forced_disconnects_in_queue + open_calls
+from {{ ref('annex_b_calls') }}
+where
+    {{ written_by_this_build() }}
+    and calls_offered <> calls_answered + abandoned_in_queue + queue_flow_outs + forced_disconnects_in_queue + open_calls

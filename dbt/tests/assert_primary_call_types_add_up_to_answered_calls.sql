@@ -2,7 +2,8 @@
 with written as (
 
     select *
-    from {{ written_by_this_build(ref('annex_b_calls')) }}
+    from {{ ref('annex_b_calls') }}
+    where {{ written_by_this_build() }}
 
 ),
 
@@ -14,7 +15,13 @@ types as (
         line,
         sum(calls_primary) as calls_primary
     from {{ ref('annex_b_call_types') }}
-    where (grain, period_start) in (select written.grain, written.period_start from written)
+    where
+        (grain, period_start) in (
+            select
+                written.grain,
+                written.period_start
+            from written
+        )
     group by grain, period_start, line
 
 )

@@ -8,8 +8,10 @@ select
     ivr_abandoned,
     forced_disconnects,
     calls_offered
-from {{ written_by_this_build(ref('annex_b_calls')) }}
-and (
-    calls_received <> ivr_self_served + ivr_abandoned + forced_disconnects + calls_offered
-    or calls_retained_in_ivr <> ivr_self_served + ivr_abandoned
-)
+from {{ ref('annex_b_calls') }}
+where
+    {{ written_by_this_build() }}
+    and (
+        calls_received <> ivr_self_served + ivr_abandoned + forced_disconnects + calls_offered
+        or calls_retained_in_ivr <> ivr_self_served + ivr_abandoned
+    )

@@ -4,5 +4,7 @@
 select
     call_id,
     wait_seconds
-from {{ written_by_this_build(ref('fct_calls')) }}
-and wait_seconds < 0
+from {{ ref('fct_calls') }}
+where
+    {{ written_by_this_build() }}
+    and wait_seconds < 0

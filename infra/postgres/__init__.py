@@ -37,7 +37,8 @@ def warehouse_url(settings: Settings) -> URL:
     state_file = settings.run / "postgres.json"
     if not state_file.exists():
         raise PostgresNotRunningError(
-            "The embedded PostgreSQL is not running. Start it with `contactbi up postgres`, or set CONTACTBI_DATABASE_URL."
+            "The embedded PostgreSQL is not running. Start it with `contactbi up postgres`, "
+            "or set CONTACTBI_DATABASE_URL."
         )
     state = json.loads(state_file.read_text(encoding="utf-8"))
     return URL.create(
@@ -80,9 +81,13 @@ def migrate(settings: Settings) -> list[str]:
             digest = hashlib.sha256(script.encode()).hexdigest()
             if path.name in done:
                 if done[path.name] != digest:
-                    raise RuntimeError(f"Migration {path.name} was applied and then edited. Add a new migration instead.")
+                    raise RuntimeError(
+                        f"Migration {path.name} was applied and then edited. Add a new migration instead."
+                    )
                 continue
-            connection.execute(script)  # type: ignore[call-overload]  # a file of ours, not user input
-            connection.execute("insert into public.migrations (name, sha256) values (%s, %s)", (path.name, digest))
+            connection.execute(script)
+            connection.execute(
+                "insert into public.migrations (name, sha256) values (%s, %s)", (path.name, digest)
+            )
             applied_now.append(path.name)
     return applied_now

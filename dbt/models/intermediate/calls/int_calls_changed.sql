@@ -1,21 +1,20 @@
 {{ config(unlogged=true, indexes=[{'columns': ['call_id'], 'unique': true}]) }}
 
-with build as (
-
-    select * from {{ ref('stg_ops__builds') }}
-
-),
-
-{% if is_full_build() -%}
+with {% if is_full_build() -%}
 
 final as (
 
-    select calls.*
-    from {{ ref('stg_telephony__calls') }} as calls
+    select * from {{ ref('stg_telephony__calls') }}
 
 )
 
 {%- else -%}
+
+build as (
+
+    select * from {{ ref('stg_ops__builds') }}
+
+),
 
 new_files as (
 

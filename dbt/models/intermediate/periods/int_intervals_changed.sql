@@ -26,19 +26,6 @@ changed as (
 
 {%- else -%}
 
-new_files as (
-
-    select
-        files.interface,
-        files.platform,
-        files.file_sequence,
-        files.file_stamp
-    from {{ ref('stg_ops__build_files') }} as build_files
-    inner join build on build_files.build_id = build.build_id
-    inner join {{ ref('stg_ops__files') }} as files on build_files.file_id = files.file_id
-
-),
-
 last_first_call as (
 
     select min(period_start) as interval_start
