@@ -24,7 +24,8 @@ FILE_NAME = re.compile(
 )
 INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)")
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
-GREATEST_INTEGER = 2**63 - 1
+GREATEST_VERSION = 2**63 - 1
+GREATEST_LEG = 2**31 - 1
 LARGEST_BAD_SHARE = Fraction(5, 100)
 
 IVR_OUTCOMES = ("queued", "self_served", "abandoned", "forced_disconnect")
@@ -237,7 +238,7 @@ def record_of(line: bytes, file: FileName, number: int, loaded_at: datetime) -> 
     legs = _list(row, "legs", REQUIRED)
     record = Record(
         call_id=_text(row, "call_id", longest=64),
-        record_version=_integer(row, "record_version"),
+        record_version=_integer(row, "record_version", GREATEST_VERSION),
         emitted_at=instant(row, "emitted_at", REQUIRED),
         is_test=_boolean(row, "is_test"),
         dialled_number=_text(row, "dialled_number"),
@@ -261,6 +262,8 @@ def record_of(line: bytes, file: FileName, number: int, loaded_at: datetime) -> 
             raise Refused("order")
     if (record.ivr_outcome == "queued") != bool(record.legs):
         raise Refused("legs")
+    if len({leg.leg_no for leg in record.legs}) < len(record.legs):
+        raise Refused("legs")  # a number that two legs share names neither
     return record
 
 
@@ -270,7 +273,7 @@ def _leg(leg: Any, instant: Any) -> Leg:
     _number(leg, "hold_seconds", 0)
     _text_or_none(leg, "agent_id")
     return Leg(
-        leg_no=_integer(leg, "leg_no"),
+        leg_no=_integer(leg, "leg_no", GREATEST_LEG),
         queue=_text(leg, "queue"),
         queued_at=instant(leg, "queued_at", REQUIRED),
         answered_at=instant(leg, "answered_at"),
@@ -371,11 +374,11 @@ def _boolean(holder: Mapping[str, Any], name: str) -> bool:
     return value
 
 
-def _integer(holder: Mapping[str, Any], name: str) -> int:
+def _integer(holder: Mapping[str, Any], name: str, greatest: int) -> int:
     value = _take(holder, name, REQUIRED)
     if not isinstance(value, int) or isinstance(value, bool):
         raise Refused("type")
-    if not 1 <= value <= GREATEST_INTEGER:
+    if not 1 <= value <= greatest:
         raise Refused("range")
     return value
 

@@ -108,6 +108,8 @@ def test_seconds_are_exact() -> None:
         ({**CALL, "emitted_at": "1989-12-31T23:59:59.999999Z"}, "range"),
         ({**CALL, "ended_at": "2025-01-03T00:00:00.000001Z"}, "range"),
         (leg(leg_no=0), "range"),
+        (leg(leg_no=2**31), "range"),
+        ({**CALL, "legs": [LEG, LEG]}, "legs"),
         (leg(queue=None), "missing"),
         (leg(hold_seconds=-1), "range"),
         (leg(wrap_seconds=-0.001), "range"),
