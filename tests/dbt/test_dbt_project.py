@@ -1,0 +1,149 @@
+"""The rules of the dbt project as tests over its manifest, and its unit tests run on a real warehouse."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import holidays
+import psycopg
+import pytest
+
+from infra.postgres import warehouse_url
+from infra.settings import CHECKOUT, Settings
+from ingestion.raw_tables import ensure_raw_tables
+from transformation.build import build, invoke
+
+pytestmark = pytest.mark.services
+PROJECT = CHECKOUT / "dbt"
+SOURCE_READERS_BESIDE_STAGING = {"int_calls_changed", "int_intervals_changed"}  # they read the last build, see the source
+RAW_SOURCE = "source.contactbi.last_build"
+
+
+@pytest.fixture(scope="module")
+def built(warehouse: Settings) -> Settings:
+    """A warehouse whose marts stand, and are empty."""
+    ensure_raw_tables(warehouse)
+    result = build(warehouse, as_of=datetime(2026, 6, 1, tzinfo=UTC))
+    assert result.succeeded, result.as_text()
+    return warehouse
+
+
+@pytest.fixture(scope="module")
+def manifest(built: Settings) -> dict[str, Any]:
+    return json.loads((built.home / "dbt" / "target" / "manifest.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def models(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+    assert len(found) > 25
+    return found
+
+
+def marts(models: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    found = [node for node in models.values() if node["path"].startswith(("marts/", "feeds/"))]
+    assert len(found) >= 13
+    yield from found
+
+
+def test_every_unit_test_passes(built: Settings) -> None:
+    result = invoke(built, ["test", "--select", "test_type:unit"])
+    outcomes = {outcome.node.name: outcome for outcome in result.result or []}
+    assert len(outcomes) >= 13
+    assert {name: o.message for name, o in outcomes.items() if str(o.status) != "pass"} == {}
+
+
+def test_every_model_is_described(models: dict[str, dict[str, Any]]) -> None:
+    assert [name for name, node in models.items() if not node["description"].strip()] == []
+
+
+def test_every_column_of_a_mart_and_a_feed_is_described_and_typed(models: dict[str, dict[str, Any]]) -> None:
+    for node in marts(models):
+        assert node["config"]["contract"]["enforced"], node["name"]
+        assert node["columns"], node["name"]
+        for column in node["columns"].values():
+            assert column["description"].strip(), f"{node['name']}.{column['name']} has no description"
+            assert column["data_type"], f"{node['name']}.{column['name']} has no type"
+
+
+def test_the_description_of_a_mart_begins_with_its_grain(models: dict[str, dict[str, Any]]) -> None:
+    for node in marts(models):
+        assert node["description"].startswith("One row per "), node["name"]
+
+
+def test_descriptions_of_columns_are_those_in_the_warehouse(built: Settings, models: dict[str, dict[str, Any]]) -> None:
+    with psycopg.connect(warehouse_url(built).render_as_string(hide_password=False)) as connection:
+        for node in marts(models):
+            columns = connection.execute(
+                "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
+                (node["schema"], node["name"]),
+            ).fetchall()
+            assert {name for (name,) in columns} == set(node["columns"]), node["name"]
+
+
+def test_only_staging_reads_sources(models: dict[str, dict[str, Any]]) -> None:
+    readers = {
+        name for name, node in models.items() if any(parent.startswith("source.") for parent in node["depends_on"]["nodes"])
+    }
+    assert {name for name in readers if name.startswith("stg_")}
+    assert {name for name in readers if not name.startswith("stg_")} == SOURCE_READERS_BESIDE_STAGING
+    for name in SOURCE_READERS_BESIDE_STAGING:
+        sources = [parent for parent in models[name]["depends_on"]["nodes"] if parent.startswith("source.")]
+        assert all(source.startswith(RAW_SOURCE) for source in sources), sources
+
+
+def test_names_and_folders_follow_the_layers(models: dict[str, dict[str, Any]]) -> None:
+    patterns = {
+        "staging/": r"stg_[a-z]+__[a-z_]+s",
+        "intermediate/": r"int_[a-z0-9_]+",
+        "marts/core/": r"(dim|fct)_[a-z_]+",
+        "marts/annex_b/": r"(annex_b|service_level)_[a-z_]+",
+        "feeds/": r"feed_[a-z_]+_v[0-9]+",
+    }
+    for name, node in models.items():
+        folder = next((prefix for prefix in patterns if node["path"].startswith(prefix)), None)
+        assert folder, f"{node['path']} is in no layer"
+        assert re.fullmatch(patterns[folder], name), f"{name} is not a name for {folder}"
+
+
+def test_every_annex_b_mart_has_a_unit_test(manifest: dict[str, Any], models: dict[str, dict[str, Any]]) -> None:
+    tested = {unit_test["model"] for unit_test in manifest["unit_tests"].values()}
+    wanted = {name for name, node in models.items() if node["path"].startswith("marts/annex_b/")}
+    assert len(wanted) >= 4
+    assert wanted <= tested
+
+
+def test_no_model_asks_what_time_it_is() -> None:
+    files = sorted((PROJECT / "models").rglob("*.sql")) + sorted((PROJECT / "macros").rglob("*.sql"))
+    assert len(files) > 30
+    clock = re.compile(r"\b(now\s*\(|current_timestamp|current_date|clock_timestamp|localtime)", re.IGNORECASE)
+    assert [path.name for path in files if clock.search(path.read_text())] == []
+
+
+def test_lines_of_business_are_not_expanded() -> None:
+    with (PROJECT / "seeds" / "lines_of_business.csv").open() as seed:
+        rows = {row["line_of_business"]: row["description"] for row in csv.DictReader(seed)}
+    assert set(rows) == {"PAL", "ABI", "DSLR", "PVS", "UNMAPPED", "ALL"}
+    assert all(rows[line] == f"Line of business {line}" for line in ("PAL", "ABI", "DSLR", "PVS"))
+
+
+def test_bank_holidays_are_those_of_the_library() -> None:
+    with (PROJECT / "seeds" / "bank_holidays.csv").open() as seed:
+        shipped = {date.fromisoformat(row["holiday_date"]): row["holiday_name"] for row in csv.DictReader(seed)}
+    assert shipped == dict(holidays.country_holidays("GB", subdiv="ENG", years=range(1990, 2050)))
+
+
+def test_a_mapping_has_no_overlap() -> None:
+    for name, keys in (("dialled_numbers", ["dialled_number"]), ("queues", ["queue"]), ("reason_codes", ["reason_code", "channel"])):
+        with Path(PROJECT / "seeds" / f"{name}.csv").open() as seed:
+            rows = sorted(csv.DictReader(seed), key=lambda row: ([row[key] for key in keys], row["valid_from"]))  # noqa: B023
+        assert rows, name
+        for earlier, later in zip(rows, rows[1:], strict=False):
+            if all(earlier[key] == later[key] for key in keys):
+                assert earlier["valid_to"] and earlier["valid_to"] <= later["valid_from"], (name, later)
