@@ -61,7 +61,9 @@ class AirflowService(Service):
         ]
 
     def check(self, port: int) -> None:
-        """Ask the API server for the heartbeats of all components."""
+        """Ask whether tasks can reach the API server, and for the heartbeats of all components."""
+        # The first question takes it 5 s of work, which the first task would not have the patience for.
+        self._request(port, "GET", "/execution/health")
         health = self._request(port, "GET", "/api/v2/monitor/health")
         unwell = [component for component in COMPONENTS if health[component]["status"] != "healthy"]
         if unwell:

@@ -23,7 +23,7 @@ from infra import local
 from infra.local.airflow_service import AirflowService
 from infra.postgres import connect
 from infra.s3 import s3_storage_options
-from infra.settings import Settings, load_settings
+from infra.settings import Settings
 from infra.sftp import connect_sftp, sftp_location
 
 pytestmark = pytest.mark.services
@@ -77,15 +77,13 @@ def _session(process: psutil.Process) -> int | None:
 
 
 @pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONTACTBI_HOME", str(tmp_path_factory.mktemp("home")))
-        settings = load_settings()
-        try:
-            local.up(settings, SERVICES, report=print)
-            yield Instance(settings)
-        finally:
-            local.down(settings, SERVICES, report=print)
+def product(make_settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    settings = make_settings(tmp_path_factory.mktemp("home"))
+    try:
+        local.up(settings, SERVICES, report=print)
+        yield Instance(settings)
+    finally:
+        local.down(settings, SERVICES, report=print)
 
 
 def wait_for(what: str, look: Callable[[], Any]) -> Any:
@@ -146,8 +144,8 @@ def lines(*calls: dict[str, Any]) -> bytes:
     return "".join(json.dumps(each) + "\n" for each in calls).encode()
 
 
-def figures(instance: Instance, day: datetime) -> dict[str, tuple[Any, ...]]:
-    rows = instance.query(
+def figures(product: Instance, day: datetime) -> dict[str, tuple[Any, ...]]:
+    rows = product.query(
         "select line_of_business, calls_received, calls_offered, calls_answered, answered_within_30s, "
         "abandoned_in_queue, excluded_test_calls from marts.annex_b_calls where grain = 'day' "
         "and period_date = (%s at time zone 'Europe/London')::date",
@@ -156,18 +154,18 @@ def figures(instance: Instance, day: datetime) -> dict[str, tuple[Any, ...]]:
     return {line: tuple(measures) for line, *measures in rows}
 
 
-def published_calls(instance: Instance) -> dict[str, int]:
+def published_calls(product: Instance) -> dict[str, int]:
     """Rows per call in the raw feed on S3."""
     table = DeltaTable(
-        f"s3://{instance.settings.s3_bucket}/{CALLS.name}",
-        storage_options=s3_storage_options(instance.settings),
+        f"s3://{product.settings.s3_bucket}/{CALLS.name}",
+        storage_options=s3_storage_options(product.settings),
     )
     ids = table.to_pyarrow_table(columns=["call_id"]).column("call_id").to_pylist()
     return {call_id: ids.count(call_id) for call_id in ids}
 
 
-def test_a_file_becomes_a_figure_and_a_published_row(instance):
-    instance.deliver(
+def test_a_file_becomes_a_figure_and_a_published_row(product):
+    product.deliver(
         1,
         lines(
             call(1, wait=10),
@@ -177,41 +175,41 @@ def test_a_file_becomes_a_figure_and_a_published_row(instance):
             call(5, wait=5, is_test=True),
         ),
     )
-    wait_for("the first figures", lambda: figures(instance, MORNING).get("ALL") == (4, 3, 2, 1, 1, 1))
-    assert figures(instance, MORNING)["PAL"] == (3, 2, 2, 1, 0, 1)
-    assert figures(instance, MORNING)["ABI"] == (1, 1, 0, 0, 1, 0)
-    wait_for("the first feed", lambda: len(published_calls(instance)) == 5)
-    assert set(published_calls(instance).values()) == {1}
+    wait_for("the first figures", lambda: figures(product, MORNING).get("ALL") == (4, 3, 2, 1, 1, 1))
+    assert figures(product, MORNING)["PAL"] == (3, 2, 2, 1, 0, 1)
+    assert figures(product, MORNING)["ABI"] == (1, 1, 0, 0, 1, 0)
+    wait_for("the first feed", lambda: len(published_calls(product)) == 5)
+    assert set(published_calls(product).values()) == {1}
 
 
-def test_a_bad_file_fails_alone_and_the_next_one_adds_to_the_figures(instance):
-    bad = instance.deliver(2, b"<!DOCTYPE html><html><body>Service unavailable</body></html>\n")
-    good = instance.deliver(3, lines(call(6, wait=20), call(7, line=2, wait=1)))
+def test_a_bad_file_fails_alone_and_the_next_one_adds_to_the_figures(product):
+    bad = product.deliver(2, b"<!DOCTYPE html><html><body>Service unavailable</body></html>\n")
+    good = product.deliver(3, lines(call(6, wait=20), call(7, line=2, wait=1)))
 
-    wait_for("the second figures", lambda: figures(instance, MORNING).get("ALL") == (6, 5, 4, 3, 1, 1))
-    wait_for("the second feed", lambda: len(published_calls(instance)) == 7)
-    assert set(published_calls(instance).values()) == {1}
+    wait_for("the second figures", lambda: figures(product, MORNING).get("ALL") == (6, 5, 4, 3, 1, 1))
+    wait_for("the second feed", lambda: len(published_calls(product)) == 7)
+    assert set(published_calls(product).values()) == {1}
 
     def state_of(file: str) -> str | None:
-        return dict(instance.query("select name, state from ops.files")).get(file)
+        return dict(product.query("select name, state from ops.files")).get(file)
 
     wait_for("the bad file's quarantine", lambda: state_of(bad) == "quarantined")
     assert state_of(good) == "loaded"
 
     def tasks_by_file() -> dict[str, set[str]]:
-        tasks = instance.api("/dags/ingest_telephony/dagRuns/~/taskInstances?limit=100")["task_instances"]
+        tasks = product.api("/dags/ingest_telephony/dagRuns/~/taskInstances?limit=100")["task_instances"]
         files = [task for task in tasks if task["task_id"] == "load_file"]
         return {name: {t["state"] for t in files if t["rendered_map_index"] == name} for name in (bad, good)}
 
     wait_for("the bad file's task", lambda: tasks_by_file() == {bad: {"failed"}, good: {"success"}})
-    alerts = (instance.settings.logs / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
+    alerts = (product.settings.logs / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
     assert [(json.loads(line)["task"], json.loads(line)["attempt"]) for line in alerts] == [("load_file", 1)]
 
 
-def test_every_socket_of_airflow_listens_on_the_loopback_alone(instance):
+def test_every_socket_of_airflow_listens_on_the_loopback_alone(product):
     sockets = [
         connection.laddr.ip
-        for process in instance.processes()
+        for process in product.processes()
         for connection in process.net_connections()
         if connection.status == psutil.CONN_LISTEN
     ]
@@ -219,20 +217,20 @@ def test_every_socket_of_airflow_listens_on_the_loopback_alone(instance):
     assert set(sockets) == {"127.0.0.1"}
 
 
-def test_airflow_works_on_after_its_scheduler_was_killed(instance):
-    record = json.loads((instance.settings.run / "airflow.json").read_text(encoding="utf-8"))
+def test_airflow_works_on_after_its_scheduler_was_killed(product):
+    record = json.loads((product.settings.run / "airflow.json").read_text(encoding="utf-8"))
     scheduler = {process["name"]: process["pid"] for process in record["processes"]}["airflow-scheduler"]
     os.kill(scheduler, signal.SIGKILL)
-    wait_for("the loss to show", lambda: instance.states("airflow")[0].state == "unhealthy")
+    wait_for("the loss to show", lambda: product.states("airflow")[0].state == "unhealthy")
 
-    instance.deliver(4, lines(call(8, wait=60)))
-    local.up(instance.settings, ["airflow"], report=print)
-    wait_for("the third figures", lambda: figures(instance, MORNING).get("ALL") == (7, 6, 5, 3, 1, 1))
-    wait_for("the third feed", lambda: len(published_calls(instance)) == 8)
+    product.deliver(4, lines(call(8, wait=60)))
+    local.up(product.settings, ["airflow"], report=print)
+    wait_for("the third figures", lambda: figures(product, MORNING).get("ALL") == (7, 6, 5, 3, 1, 1))
+    wait_for("the third feed", lambda: len(published_calls(product)) == 8)
 
 
-def test_airflow_stops_and_leaves_no_process(instance):
-    before = instance.processes()
+def test_airflow_stops_and_leaves_no_process(product):
+    before = product.processes()
     assert before
-    local.down(instance.settings, ["airflow"], report=print)
+    local.down(product.settings, ["airflow"], report=print)
     assert [process for process in before if process.is_running()] == []

@@ -13,26 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from infra import local
 from infra.airflow.config import environment
-from infra.settings import Settings, load_settings
+from infra.local.supervisor import settings_environment
+from infra.settings import Settings
 from ingestion.run import ingest
 
 pytestmark = pytest.mark.services
 
 PATIENCE_SECONDS = 60
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONTACTBI_HOME", str(tmp_path_factory.mktemp("home")))
-        settings = load_settings()
-        try:
-            local.up(settings, ["postgres"], report=print)
-            yield settings
-        finally:
-            local.down(settings, ["postgres"], report=print)
 
 
 @pytest.fixture
@@ -43,11 +31,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def rings(settings: Settings, folder: Path) -> Iterator[queue.Queue[int]]:
+def rings(warehouse: Settings, folder: Path) -> Iterator[queue.Queue[int]]:
     """Number of waiting files at each ring, as they come."""
     with subprocess.Popen(
         [sys.executable, Path(__file__).with_name("ring_for_files.py"), folder],
-        env={**os.environ, **environment(settings, port=1)},
+        env={**os.environ, **settings_environment(warehouse), **environment(warehouse, port=1)},
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
@@ -92,7 +80,7 @@ def drop(folder: Path, number: int, suffix: str = "") -> Path:
     return draft.rename(path)
 
 
-def test_it_rings_for_new_files_and_again_while_they_wait(settings, folder, rings):
+def test_it_rings_for_new_files_and_again_while_they_wait(warehouse, folder, rings):
     drop(folder, 1)
     assert rings.get(timeout=PATIENCE_SECONDS) == 1
     assert rings.get(timeout=PATIENCE_SECONDS) == 1  # nobody came: once more
@@ -100,10 +88,10 @@ def test_it_rings_for_new_files_and_again_while_they_wait(settings, folder, ring
     next_ring(rings, 2)
 
 
-def test_it_is_silent_for_loaded_and_unfinished_files_and_outlives_its_source(settings, folder, rings):
+def test_it_is_silent_for_loaded_and_unfinished_files_and_outlives_its_source(warehouse, folder, rings):
     drop(folder, 11)
     next_ring(rings, 1)
-    ingest(settings, "telephony_call", str(folder))
+    ingest(warehouse, "telephony_call", str(folder))
 
     away = folder.rename(folder.with_name("away"))
     drop(away, 12, suffix=".part")
