@@ -53,7 +53,8 @@ def s3_endpoint(settings: Settings) -> S3Endpoint:
         )
     if _is_loopback(host):
         return S3Endpoint(settings.s3_endpoint_url, is_loopback=True)
-    if not host.endswith(f".{settings.region}.amazonaws.com"):
+    # The second form is a private endpoint within Amazon's network (VPC).
+    if not host.endswith((f".{settings.region}.amazonaws.com", f".{settings.region}.vpce.amazonaws.com")):
         raise S3Error(
             f"S3 endpoint {host} is not known to be in the United Kingdom. Contract requirement ACC002 keeps "
             "all data in the UK: set CONTACTBI_S3_ENDPOINT_URL to `aws`, which is taken in "
