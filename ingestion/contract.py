@@ -1,0 +1,237 @@
+"""The contract of an interface, read from its Open Data Contract Standard file and checked once.
+
+Everything that knows the fields of an interface asks here: the parser, the raw table, the row rules and the interface
+control document. This module reads no data file and knows no interface by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from open_data_contract_standard.model import (
+    CustomProperty,
+    Description,
+    OpenDataContractStandard,
+    SchemaObject,
+    SchemaProperty,
+)
+
+CONTRACTS = Path(__file__).parent / "contracts"
+
+Kind = Literal["string", "integer", "number", "boolean", "timestamp", "array", "object"]
+RawType = Literal["text", "bigint", "double precision", "boolean", "timestamptz", "jsonb"]
+
+_RAW_TYPES: dict[Kind, RawType] = {
+    "string": "text",
+    "integer": "bigint",
+    "number": "double precision",
+    "boolean": "boolean",
+    "timestamp": "timestamptz",
+    "array": "jsonb",
+    "object": "jsonb",
+}
+
+MISSING: Any = object()
+"""The default of a field that has none."""
+
+
+class ContractError(ValueError):
+    """A contract file is absent, or says what this program cannot do; the message names the file and the place."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a record, or one item of a list.
+
+    `minimum` and `maximum` bound a number, or the length in characters of a string.
+    """
+
+    name: str
+    kind: Kind
+    required: bool
+    nullable: bool
+    default: Any
+    is_key: bool
+    minimum: int | None
+    maximum: int | None
+    choices: tuple[str, ...]
+    key_column: str | None
+    is_public: bool
+    indexed: bool
+    description: str
+    example: Any
+    items: Field | None = None
+    fields: tuple[Field, ...] = ()
+
+    @property
+    def absent_value(self) -> Any:
+        """Value of the field where a record leaves it out."""
+        return None if self.default is MISSING else self.default
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a raw table. `field` is the contract's, and None where the loader adds the column."""
+
+    name: str
+    type: RawType | Literal["uuid"]
+    not_null: bool
+    field: Field | None
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """A rule over the fields of one record, as the contract words it."""
+
+    name: str
+    description: str
+    implementation: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One interface: what a file of it holds and which table it goes to."""
+
+    interface: str
+    version: str
+    purpose: str
+    limitations: str
+    retention_months: int
+    file_format: Literal["jsonl"]
+    raw_table: str
+    fields: tuple[Field, ...]
+    rules: tuple[RowRule, ...]
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """Fields that identify a record and its version, the identity of the record first."""
+        return tuple(field.name for field in self.fields if field.is_key)
+
+    @cached_property
+    def record_columns(self) -> tuple[Column, ...]:
+        """Columns for what a record says, in the contract's order, and `_extra` for what that does not know."""
+        return (
+            *(column for field in self.fields for column in _columns(field)),
+            Column("_extra", "jsonb", False, None),
+        )
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """All columns of the raw table in order."""
+        return (
+            *self.record_columns,
+            Column("_record_hash", "uuid", True, None),
+            Column("_file_position", "text", True, None),
+            Column("_file_id", "bigint", True, None),
+            Column("_line_number", "bigint", True, None),
+            Column("_loaded_at", "timestamptz", True, None),
+            Column("_batch_id", "bigint", True, None),
+        )
+
+
+def interfaces() -> list[str]:
+    """Names of the interfaces that have a contract, sorted."""
+    return sorted(path.name.removesuffix(".odcs.yaml") for path in CONTRACTS.glob("*.odcs.yaml"))
+
+
+@cache
+def load_contract(interface: str) -> Contract:
+    """Read the contract of an interface.
+
+    Raises:
+        ContractError: There is none, or it says what this program cannot do.
+    """
+    if interface not in interfaces():
+        raise ContractError(f"{interface!r} is no interface. There are: {', '.join(interfaces())}.")
+    return read_contract(CONTRACTS / f"{interface}.odcs.yaml")
+
+
+def read_contract(path: Path) -> Contract:
+    """Read one contract file.
+
+    Raises:
+        ContractError: It says what this program cannot do.
+    """
+    try:
+        document = OpenDataContractStandard.from_file(str(path))
+        [schema] = document.schema_ or [SchemaObject()]
+        description = document.description or Description()
+        custom = _custom(document.customProperties)
+        retention = next(sla for sla in document.slaProperties or () if sla.property == "retention")
+        if custom["fileFormat"] != "jsonl" or custom["recordKind"] != "versions" or retention.unit != "m":
+            raise ContractError("only fileFormat jsonl, recordKind versions and a retention in m are known")
+        contract = Contract(
+            interface=_text(document.name),
+            version=_text(document.version),
+            purpose=_text(description.purpose),
+            limitations=_text(description.limitations),
+            retention_months=int(retention.value or 0),
+            file_format="jsonl",
+            raw_table=_text(schema.physicalName),
+            fields=tuple(_field(each) for each in schema.properties or ()),
+            rules=tuple(
+                RowRule(_text(rule.name), _text(rule.description), rule.implementation)
+                for rule in schema.quality or ()
+                if rule.engine == "contactbi" and isinstance(rule.implementation, dict)
+            ),
+        )
+    except (ValueError, KeyError, StopIteration) as error:
+        raise ContractError(f"{path.name}: {error or type(error).__name__}") from error
+    if not contract.key or path.name != f"{contract.interface}.odcs.yaml":
+        raise ContractError(f"{path.name}: a contract has a primary key, and its file bears its name.")
+    return contract
+
+
+def _columns(field: Field) -> Iterator[Column]:
+    if field.key_column:
+        yield Column(field.key_column, "text", False, field)
+        yield Column(f"{field.key_column}_missing_reason", "text", False, field)
+    else:
+        always = not field.nullable and (field.required or field.default is not MISSING)
+        yield Column(field.name, _RAW_TYPES[field.kind], always, field)
+
+
+def _field(source: SchemaProperty) -> Field:
+    name = _text(source.name)
+    if source.logicalType not in get_args(Kind):
+        raise ContractError(f"field {name}: logicalType {source.logicalType} is not known")
+    kind = cast("Kind", source.logicalType)
+    custom = _custom(source.customProperties)
+    options = source.logicalTypeOptions or {}
+    treatment = custom.get("personalData")
+    if treatment not in (None, "telephone_number") or (treatment is None) != ("keyColumn" not in custom):
+        raise ContractError(f"field {name}: personalData is telephone_number and goes with keyColumn")
+    if kind == "array" and source.items is None:
+        raise ContractError(f"field {name}: an array says what its items are")
+    return Field(
+        name=name,
+        kind=kind,
+        required=bool(source.required),
+        nullable=bool(custom.get("nullable", False)),
+        default=custom.get("default", MISSING),
+        is_key=bool(source.primaryKey),
+        minimum=options.get("minLength", options.get("minimum")),
+        maximum=options.get("maxLength", options.get("maximum")),
+        choices=tuple(str(choice.value) for choice in source.enum or ()),
+        key_column=custom.get("keyColumn"),
+        is_public=bool(source.primaryKey) or source.classification == "public",
+        indexed=bool(custom.get("indexed", False)),
+        description=source.description or "",
+        example=(source.examples or [None])[0],
+        items=_field(source.items) if source.items else None,
+        fields=tuple(_field(each) for each in source.properties or ()),
+    )
+
+
+def _custom(properties: list[CustomProperty] | None) -> dict[str, Any]:
+    return {each.property: each.value for each in properties or () if each.property}
+
+
+def _text(value: str | None) -> str:
+    if not value:
+        raise ContractError("a name, version, purpose, limitation or description is missing")
+    return value

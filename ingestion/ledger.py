@@ -1,0 +1,281 @@
+"""What the ledger knows and is told: deliveries in ops.files, refused rows in quarantine.rows.
+
+Every statement about those tables stands here. This module decides nothing about rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from psycopg import Connection
+
+from ingestion.connectors import Connector
+from ingestion.discover import FileName, WaitingFile
+from ingestion.findings import FILE_RULES, Finding
+from ingestion.privacy import mask
+
+_FILE_LOCK = 7_205_101  # with the hash of a file's name: one worker at a time on it
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the rows of a file. `read = loaded + unchanged + quarantined`."""
+
+    read: int = 0
+    loaded: int = 0
+    unchanged: int = 0
+    quarantined: int = 0
+    cards_redacted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A row of ops.files."""
+
+    file_id: int
+    state: str
+    rule: str | None
+
+
+def new_batch_id(connection: Connection) -> int:
+    """A number that no batch had before."""
+    return int(_one(connection.execute("select nextval('ops.batch_ids')").fetchone())[0])
+
+
+def storable_name(name: str) -> str:
+    """A file name as the ledger holds it: any name that a server can send becomes text without personal data."""
+    text = name.encode("utf-8", errors="backslashreplace").decode("utf-8")
+    return text if text.isascii() and text.isprintable() and _looks_plain(text) else mask(repr(text)[1:-1])
+
+
+def _looks_plain(text: str) -> bool:
+    return mask(text) == text
+
+
+@contextmanager
+def file_lock(connection: Connection, interface: str, name: str) -> Iterator[bool]:
+    """Hold a file for this worker until the end of the block, or yield False: another worker holds it.
+
+    The lock belongs to the session, so a worker that dies lets go of it.
+    """
+    key = (_FILE_LOCK, f"{interface}/{name}")
+    (held,) = _one(connection.execute("select pg_try_advisory_lock(%s, hashtext(%s))", key).fetchone())
+    try:
+        yield held
+    finally:
+        if held and not connection.closed:
+            connection.execute("select pg_advisory_unlock(%s, hashtext(%s))", key)
+
+
+def known_fingerprints(
+    connection: Connection, interface: str, files: Iterable[WaitingFile]
+) -> set[tuple[str, str]]:
+    """Names and fingerprints, among those given, whose bytes were read and dealt with before."""
+    by_name = {storable_name(file.name): file.name for file in files}
+    rows = connection.execute(
+        "select name, fingerprint from ops.files where interface = %s and name = any(%s) "
+        "and state in ('loaded', 'quarantined') and fingerprint is not null",
+        (interface, list(by_name)),
+    )
+    return {(by_name[name], fingerprint) for name, fingerprint in rows}
+
+
+def note_bad_name(connection: Connection, interface: str, connector: Connector, file: WaitingFile) -> None:
+    """Record a file whose name follows no convention, once."""
+    name = storable_name(file.name)
+    meaning, advice = FILE_RULES["file_name"]
+    connection.execute(
+        "insert into ops.files (interface, name, source, size_bytes, fingerprint, state, rule, error, rows_read, "
+        "rows_loaded, rows_unchanged, rows_quarantined, finished_at) "
+        "select %(interface)s, %(name)s, %(source)s, %(size)s, %(fingerprint)s, 'quarantined', 'file_name', %(error)s, "
+        "0, 0, 0, 0, now() where not exists (select from ops.files where name = %(name)s and rule = 'file_name') "
+        "on conflict do nothing",
+        {
+            "interface": interface,
+            "name": name,
+            "source": connector.address,
+            "size": file.size_bytes,
+            "fingerprint": file.fingerprint,
+            "error": f"{meaning} It was not read. {advice}",
+        },
+    )
+
+
+def claim(connection: Connection, interface: str, name: FileName, source: str, size_bytes: int) -> int:
+    """The row of the delivery that is under way for a name: one that was not finished, or a new one."""
+    found = connection.execute(
+        "update ops.files set last_polled_at = now(), source = %s where interface = %s and name = %s "
+        "and state in ('seen', 'loading') returning file_id",
+        (source, interface, name.name),
+    ).fetchone()
+    if found is None:
+        found = connection.execute(
+            "insert into ops.files (interface, name, source, platform, file_stamp, file_sequence, size_bytes) "
+            "values (%s, %s, %s, %s, %s, %s, %s) returning file_id",
+            (interface, name.name, source, name.platform, name.stamp, name.sequence, size_bytes),
+        ).fetchone()
+    return int(_one(found)[0])
+
+
+def same_bytes_before(connection: Connection, interface: str, name: str, sha256: str) -> Delivery | None:
+    """The finished delivery of these bytes under this name, if there was one."""
+    found = connection.execute(
+        "select file_id, state, rule from ops.files where interface = %s and name = %s and sha256 = %s "
+        "and state in ('loaded', 'quarantined')",
+        (interface, name, sha256),
+    ).fetchone()
+    return Delivery(*found) if found else None
+
+
+def seen_again(connection: Connection, claimed: int, known: int, fingerprint: str | None) -> None:
+    """The claimed delivery is one that was finished before: nothing changes but when it was looked at."""
+    with connection.transaction():
+        connection.execute(
+            "delete from ops.files where file_id = %s and state in ('seen', 'loading')", (claimed,)
+        )
+        connection.execute(
+            "update ops.files set fingerprint = %s, last_polled_at = now() where file_id = %s",
+            (fingerprint, known),
+        )
+
+
+def not_ready(connection: Connection, file_id: int, sha256: str, size_bytes: int, message: str) -> int:
+    """Leave a delivery for the next poll.
+
+    Returns:
+        How many polls in a row found these bytes not ready.
+    """
+    found = connection.execute(
+        "update ops.files set polls = case when sha256 = %(sha256)s then polls + 1 else 1 end, sha256 = %(sha256)s, "
+        "size_bytes = %(size)s, state = 'seen', error = %(message)s, last_polled_at = now() "
+        "where file_id = %(file_id)s returning polls",
+        {"file_id": file_id, "sha256": sha256, "size": size_bytes, "message": message},
+    ).fetchone()
+    return int(_one(found)[0])
+
+
+def loading(
+    connection: Connection, file_id: int, batch_id: int, sha256: str, size_bytes: int, download_seconds: float
+) -> None:
+    """A delivery is about to be loaded."""
+    connection.execute(
+        "update ops.files set state = 'loading', batch_id = %s, sha256 = %s, size_bytes = %s, download_seconds = %s, "
+        "started_at = now(), rule = null, error = null, fingerprint = null where file_id = %s",
+        (batch_id, sha256, size_bytes, download_seconds, file_id),
+    )
+
+
+def interrupted(connection: Connection, file_id: int, error: str) -> None:
+    """Loading stopped for a reason that is not in the file: it will be tried again."""
+    connection.execute(
+        "update ops.files set state = 'seen', error = %s where file_id = %s and state = 'loading'",
+        (error, file_id),
+    )
+
+
+def loaded(
+    connection: Connection,
+    file_id: int,
+    counts: Counts,
+    *,
+    fingerprint: str | None,
+    parse_seconds: float,
+    load_seconds: float,
+) -> None:
+    """A delivery is loaded. Part of the transaction that holds its rows."""
+    connection.execute(
+        "update ops.files set state = 'loaded', rows_read = %s, rows_loaded = %s, rows_unchanged = %s, "
+        "rows_quarantined = %s, cards_redacted = %s, fingerprint = %s, parse_seconds = %s, load_seconds = %s, "
+        "finished_at = now() where file_id = %s",
+        (
+            counts.read,
+            counts.loaded,
+            counts.unchanged,
+            counts.quarantined,
+            counts.cards_redacted,
+            fingerprint,
+            parse_seconds,
+            load_seconds,
+            file_id,
+        ),
+    )
+
+
+def quarantined(
+    connection: Connection,
+    interface: str,
+    file_id: int,
+    batch_id: int,
+    *,
+    sha256: str,
+    rule: str,
+    message: str,
+    rows_read: int,
+    fingerprint: str | None,
+) -> str:
+    """A whole delivery is refused: a row of the ledger and a row of quarantine.rows without line number say so.
+
+    Returns:
+        The message with the advice of the rule.
+    """
+    error = f"{message} {FILE_RULES[rule][1]}"
+    with connection.transaction():
+        (name,) = _one(
+            connection.execute(
+                "update ops.files set state = 'quarantined', batch_id = %s, sha256 = %s, rule = %s, error = %s, "
+                "rows_read = %s, rows_loaded = 0, rows_unchanged = 0, rows_quarantined = %s, fingerprint = %s, "
+                "started_at = coalesce(started_at, now()), finished_at = now() where file_id = %s returning name",
+                (batch_id, sha256, rule, error, rows_read, rows_read, fingerprint, file_id),
+            ).fetchone()
+        )
+        connection.execute(
+            "insert into quarantine.rows (interface, file_id, file, rule, message, batch_id) "
+            "values (%s, %s, %s, %s, %s, %s)",
+            (interface, file_id, name, rule, error, batch_id),
+        )
+    return error
+
+
+class FindingsSpill:
+    """Refused rows on disk until the file is done with, so that a file of nothing else costs no memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.count = 0
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        """Keep some."""
+        for each in findings:
+            row = (each.line_number, each.field, each.rule, each.message, each.raw_text)
+            self._file.write(json.dumps(row).encode() + b"\n")
+            self.count += 1
+
+    def write(self, connection: Connection, interface: str, file_id: int, name: str, batch_id: int) -> None:
+        """Write them to quarantine.rows, as part of the transaction under way."""
+        self._file.seek(0)
+        with connection.cursor().copy(
+            "copy quarantine.rows (interface, file_id, file, batch_id, line_number, field, rule, message, raw_text) "
+            "from stdin"
+        ) as copy:
+            for line in self._file:
+                copy.write_row((interface, file_id, name, batch_id, *json.loads(line)))
+
+
+def note_unknown_fields(connection: Connection, interface: str, file_id: int, fields: Iterable[str]) -> None:
+    """Report fields that the contract does not know, each once for ever."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into ops.unknown_fields (interface, field, first_file_id) values (%s, %s, %s) "
+            "on conflict do nothing",
+            [(interface, name, file_id) for name in sorted(fields)],
+        )
+
+
+def _one(row: tuple[Any, ...] | None) -> tuple[Any, ...]:
+    if row is None:
+        raise LookupError("the ledger has no such row")
+    return row

@@ -1,0 +1,125 @@
+"""A file's bytes as chunks of numbered lines, in constant memory, whatever the file holds.
+
+Here is decided that a file is cut off, in a wrong encoding or too large. What a line says is not looked at.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from ingestion.findings import FileNotReadyError, FileRefusedError
+
+BLOCK_BYTES = 1 << 20
+MAX_LINE_BYTES = 16 << 20
+KEPT_OF_LONG_LINE = 8_192
+MAX_UNPACKED_BYTES = 64 << 30
+MAX_RATIO = 250
+RATIO_COUNTS_FROM_BYTES = 64 << 20
+
+_BOM = b"\xef\xbb\xbf"
+_OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_OTHER_FORMATS = (
+    (b"<", "The file begins with '<', as a web page or an XML file does."),
+    (b"\x1f\x8b", "The file is gzip under a name that does not end in .gz."),
+    (b"PK\x03\x04", "The file is a zip file."),
+    (b"%PDF", "The file is a PDF file."),
+    (b"[", "The file begins with '[', as one JSON array does."),
+)
+
+_Read = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Whole lines without their last line end, the first of them numbered `first_line`, from 1.
+
+    `too_long` marks one single line beyond MAX_LINE_BYTES, of which `data` holds only the beginning.
+    """
+
+    first_line: int
+    data: bytes
+    too_long: bool = False
+
+
+def chunks_of(file: BinaryIO, *, packed: bool) -> Iterator[Chunk]:
+    """Read a file from its start.
+
+    Args:
+        file: The bytes as they were sent.
+        packed: They are gzip.
+
+    Raises:
+        FileRefusedError: It is empty, in another encoding than UTF-8, or too large when unpacked.
+        FileNotReadyError: The gzip does not end well.
+    """
+    return _chunks(_reader(file, packed=packed))
+
+
+def other_format(file: BinaryIO, *, packed: bool) -> str | None:
+    """What a file that holds no good row seems to be instead of JSON Lines, in a sentence; None if nothing known."""
+    start = _reader(file, packed=packed)(BLOCK_BYTES).removeprefix(_BOM).lstrip()
+    return next((message for mark, message in _OTHER_FORMATS if start.startswith(mark)), None)
+
+
+def _reader(file: BinaryIO, *, packed: bool) -> _Read:
+    size = file.seek(0, 2)
+    file.seek(0)
+    if size == 0:
+        raise FileRefusedError("empty_file", "The file has 0 bytes.")
+    return _unpacking(file, size) if packed else file.read
+
+
+def _unpacking(file: BinaryIO, size: int) -> _Read:
+    unpacked = gzip.GzipFile(fileobj=file, mode="rb")
+    total = 0
+
+    def read(count: int) -> bytes:
+        nonlocal total
+        try:
+            block = unpacked.read(count)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise FileNotReadyError(
+                "cut_off", f"The gzip does not end well after {total} bytes: {error}."
+            ) from None
+        total += len(block)
+        if total > MAX_UNPACKED_BYTES or (total > RATIO_COUNTS_FROM_BYTES and total > MAX_RATIO * size):
+            raise FileRefusedError(
+                "unpacked_too_large", f"{size} bytes unpack to more than {total}: reading stopped there."
+            )
+        return block
+
+    return read
+
+
+def _chunks(read: _Read) -> Iterator[Chunk]:
+    start = read(BLOCK_BYTES)
+    if start.startswith(_OTHER_ENCODINGS):
+        raise FileRefusedError("wrong_encoding", "The file begins with the mark of UTF-16 or UTF-32.")
+    line, rest, block = 1, b"", start.removeprefix(_BOM)
+    while block:
+        rest += block
+        end = rest.rfind(b"\n")
+        if end >= 0:
+            yield Chunk(line, rest[:end])
+            line += rest.count(b"\n", 0, end + 1)
+            rest = rest[end + 1 :]
+        elif len(rest) > MAX_LINE_BYTES:
+            yield Chunk(line, rest[:KEPT_OF_LONG_LINE], too_long=True)
+            line += 1
+            rest = _after_line_end(read)
+        block = read(BLOCK_BYTES)
+    if rest:
+        yield Chunk(line, rest)
+
+
+def _after_line_end(read: _Read) -> bytes:
+    """Read on to the next line end, and return what was read behind it."""
+    while block := read(BLOCK_BYTES):
+        end = block.find(b"\n")
+        if end >= 0:
+            return block[end + 1 :]
+    return b""

@@ -1,0 +1,392 @@
+"""One delivery from its source to the raw table, in one transaction: all of its rows or none.
+
+The file is downloaded to an unnamed file, which the system removes whatever happens to this process. Rows are parsed
+while the database takes those before them into a staging table; what raw does not hold yet goes in from there.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from io import BytesIO
+from typing import BinaryIO, Literal
+
+import psycopg
+from psycopg import Connection, sql
+
+from infra.settings import Settings
+from ingestion import ledger
+from ingestion.connectors import Connector
+from ingestion.contract import Contract
+from ingestion.discover import DIGEST_SUFFIX, FileName, WaitingFile, look
+from ingestion.findings import FileNotReadyError, FileRefusedError
+from ingestion.ledger import Counts, FindingsSpill
+from ingestion.lines import chunks_of, other_format
+from ingestion.parse import Parser
+from ingestion.raw_tables import table_name
+
+_LOAD_LOCK = 7_205_102  # with the hash of an interface: one transaction at a time adds rows to its raw table
+
+State = Literal["loaded", "known", "not_ready", "busy", "quarantined", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcome:
+    """What became of one file.
+
+    `state`: loaded; known (these bytes were dealt with before, nothing changed); not_ready (looked at again at
+    the next poll); busy (another worker has it); quarantined (`rule` and `error` say why); failed (for a reason
+    outside the file, in `error`; to be tried again).
+    """
+
+    name: str
+    state: State
+    file_id: int | None = None
+    counts: Counts = field(default_factory=Counts)
+    unknown_fields: tuple[str, ...] = ()
+    rule: str | None = None
+    error: str | None = None
+
+    @property
+    def rows_loaded(self) -> int:
+        """Rows that raw did not hold before."""
+        return self.counts.loaded
+
+
+@dataclass(slots=True)
+class _Spooled:
+    """The bytes of a delivery in an unnamed file, and what was found on the way."""
+
+    bytes: BinaryIO
+    sha256: str
+    size_bytes: int
+    fingerprint: str | None
+    seconds: float
+
+
+class _HashingWriter:
+    """Writes to a file, and works out the digest of what it wrote."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = sha256()
+
+    def write(self, data: bytes, /) -> int:
+        self.digest.update(data)
+        return self._file.write(data)
+
+
+def load_delivery(
+    settings: Settings,
+    connection: Connection,
+    connector: Connector,
+    contract: Contract,
+    name: FileName,
+    batch_id: int,
+    now: datetime,
+) -> FileOutcome:
+    """Load one file, if its bytes are whole and were not dealt with before.
+
+    Args:
+        settings: The instance.
+        connection: To the warehouse, in autocommit; the raw table exists.
+        connector: Where the file lies.
+        contract: Its interface.
+        name: Which it is.
+        batch_id: Batch that this load is part of.
+        now: Clock of the load, aware.
+
+    Raises:
+        OSError: The file is gone or did not come whole.
+        psycopg.Error: The database is out of reach or gave up; nothing of the file was loaded.
+    """
+    shown = ledger.storable_name(name.name)
+    with ledger.file_lock(connection, contract.interface, shown) as held:
+        if not held:
+            return FileOutcome(shown, "busy")
+        waiting = look(connector, name.name)
+        if waiting is None:
+            raise FileNotFoundError(f"{shown} is no longer in {connector.address}")
+        stored_as = FileName(shown, name.platform, name.stamp, name.sequence)
+        file_id = ledger.claim(
+            connection, contract.interface, stored_as, connector.address, waiting.size_bytes
+        )
+        with _spooled(settings, connector, waiting) as spooled:
+            load = _Load(settings, connection, contract, stored_as, batch_id, now, file_id, spooled)
+            return load.run(_digest_problem(connector, waiting, spooled))
+
+
+@contextmanager
+def _spooled(settings: Settings, connector: Connector, waiting: WaitingFile) -> Iterator[_Spooled]:
+    """Download a file, working out its digest on the way."""
+    settings.spool.mkdir(parents=True, exist_ok=True)
+    started, started_at = time.perf_counter(), time.time()
+    with tempfile.TemporaryFile(dir=settings.spool) as file:
+        writer = _HashingWriter(file)
+        connector.fetch(waiting.name, writer)
+        # A fingerprint stands for bytes only if they could not change under it while they were read.
+        stood_still = started_at > waiting.settles_at and look(connector, waiting.name) == waiting
+        yield _Spooled(
+            bytes=file,
+            sha256=writer.digest.hexdigest(),
+            size_bytes=file.tell(),
+            fingerprint=waiting.fingerprint if stood_still else None,
+            seconds=time.perf_counter() - started,
+        )
+
+
+def _digest_problem(connector: Connector, waiting: WaitingFile, spooled: _Spooled) -> str | None:
+    """What is wrong between a file and the digest beside it; None if all is well or there is none."""
+    if not waiting.has_digest:
+        return None
+    beside = BytesIO()
+    connector.fetch(waiting.name + DIGEST_SUFFIX, beside)
+    first = beside.getvalue()[:200].decode("ascii", errors="replace").split()[:1]
+    if first and first[0].lower() == spooled.sha256:
+        return None
+    return f"The SHA-256 of the bytes is {spooled.sha256}, and {DIGEST_SUFFIX} says another."
+
+
+class _Load:
+    """The load of one delivery whose bytes are here."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: Connection,
+        contract: Contract,
+        name: FileName,
+        batch_id: int,
+        now: datetime,
+        file_id: int,
+        spooled: _Spooled,
+    ) -> None:
+        self.settings = settings
+        self.connection = connection
+        self.contract = contract
+        self.name = name
+        self.batch_id = batch_id
+        self.now = now
+        self.file_id = file_id
+        self.spooled = spooled
+
+    def run(self, digest_problem: str | None) -> FileOutcome:
+        """Load the rows, or record why not."""
+        known = ledger.same_bytes_before(
+            self.connection, self.contract.interface, self.name.name, self.spooled.sha256
+        )
+        if known is not None:
+            if known.rule != "digest_differs" or digest_problem:
+                ledger.seen_again(self.connection, self.file_id, known.file_id, self.spooled.fingerprint)
+                return FileOutcome(self.name.name, "known", known.file_id)
+            # The bytes were right and their digest file was wrong: it was corrected, so load them after all.
+            ledger.seen_again(self.connection, self.file_id, known.file_id, None)
+            self.file_id = known.file_id
+        try:
+            if digest_problem:
+                raise FileNotReadyError("digest_differs", digest_problem)
+            return self._load()
+        except FileNotReadyError as problem:
+            polls = ledger.not_ready(
+                self.connection, self.file_id, self.spooled.sha256, self.spooled.size_bytes, problem.message
+            )
+            if polls < self.settings.polls_before_quarantine:
+                return FileOutcome(
+                    self.name.name, "not_ready", self.file_id, rule=problem.rule, error=problem.message
+                )
+            return self._quarantine(problem)
+        except FileRefusedError as problem:
+            return self._quarantine(problem)
+        except psycopg.DataError as problem:
+            # The message may show the row: only its code may be repeated.
+            return self._quarantine(
+                FileRefusedError(
+                    "refused_by_database", f"The database refused a row with code {problem.sqlstate}."
+                )
+            )
+        except Exception as problem:
+            if not self.connection.closed:
+                ledger.interrupted(self.connection, self.file_id, type(problem).__name__)
+            raise
+
+    def _load(self) -> FileOutcome:
+        counts = Counts()
+        unknown: set[str] = set()
+        ledger.loading(
+            self.connection,
+            self.file_id,
+            self.batch_id,
+            self.spooled.sha256,
+            self.spooled.size_bytes,
+            self.spooled.seconds,
+        )
+        with tempfile.TemporaryFile(dir=self.settings.spool) as spill_file:
+            findings = FindingsSpill(spill_file)
+            try:
+                with self.connection.transaction():
+                    started = time.perf_counter()
+                    self._stage(counts, unknown, findings)
+                    parsed = time.perf_counter()
+                    self._insert(counts)
+                    self._write_findings(findings)
+                    ledger.note_unknown_fields(
+                        self.connection, self.contract.interface, self.file_id, unknown
+                    )
+                    ledger.loaded(
+                        self.connection,
+                        self.file_id,
+                        counts,
+                        fingerprint=self.spooled.fingerprint,
+                        parse_seconds=parsed - started,
+                        load_seconds=time.perf_counter() - parsed,
+                    )
+            except _TooManyBadRowsError as problem:
+                return self._quarantine(problem, counts.read, findings)
+        return FileOutcome(self.name.name, "loaded", self.file_id, counts, tuple(sorted(unknown)))
+
+    def _stage(self, counts: Counts, unknown: set[str], findings: FindingsSpill) -> None:
+        """Parse the file into the staging table, and refuse the file if too many of its rows are bad."""
+        self.connection.execute(_staging_ddl(self.contract))
+        parser = Parser(self.contract, self.settings.caller_hash_key.get_secret_value().encode(), self.now)
+        with self.connection.cursor().copy("copy staging from stdin") as copy:
+            for chunk in chunks_of(self.spooled.bytes, packed=self.name.is_packed):
+                parsed = parser.parse(chunk)
+                copy.write("".join(parsed.rows))
+                findings.add(parsed.findings)
+                unknown |= parsed.unknown_fields
+                counts.read += parsed.read
+                counts.cards_redacted += parsed.cards_redacted
+        counts.quarantined = findings.count
+        if counts.read == 0:
+            raise FileRefusedError("empty_file", "The file holds no row.")
+        if counts.quarantined == counts.read:
+            other = other_format(self.spooled.bytes, packed=self.name.is_packed)
+            if other is not None:
+                raise _TooManyBadRowsError("not_json_lines", other)
+        if counts.quarantined > self.settings.max_bad_row_share * counts.read:
+            raise _TooManyBadRowsError(
+                "too_many_bad_rows",
+                f"{counts.quarantined} of {counts.read} rows break a rule, more than "
+                f"{self.settings.max_bad_row_share:.1%}: none is loaded.",
+            )
+
+    def _insert(self, counts: Counts) -> None:
+        """Take from the staging table what raw does not hold, and note where the rest was seen last."""
+        names = _Names(self.contract)
+        values = {
+            "position": self.name.position + "_",
+            "file_id": self.file_id,
+            "batch_id": self.batch_id,
+            "loaded_at": self.now,
+            "interface": self.contract.interface,
+        }
+        self.connection.execute(
+            "select pg_advisory_xact_lock(%s, hashtext(%s))", (_LOAD_LOCK, self.contract.interface)
+        )
+        staged = counts.read - counts.quarantined
+        counts.loaded = self.connection.execute(names.fill(_INSERT), values).rowcount
+        counts.unchanged = staged - counts.loaded
+        if counts.unchanged:
+            self.connection.execute("analyze staging")
+            self.connection.execute(names.fill(_SEEN_AGAIN), values)
+
+    def _write_findings(self, findings: FindingsSpill) -> None:
+        if findings.count:
+            findings.write(
+                self.connection, self.contract.interface, self.file_id, self.name.name, self.batch_id
+            )
+
+    def _quarantine(
+        self, problem: FileRefusedError, rows_read: int = 0, findings: FindingsSpill | None = None
+    ) -> FileOutcome:
+        with self.connection.transaction():
+            error = ledger.quarantined(
+                self.connection,
+                self.contract.interface,
+                self.file_id,
+                self.batch_id,
+                sha256=self.spooled.sha256,
+                rule=problem.rule,
+                message=problem.message,
+                rows_read=rows_read,
+                fingerprint=self.spooled.fingerprint,
+            )
+            if findings is not None:
+                self._write_findings(findings)
+        counts = Counts(read=rows_read, quarantined=rows_read)
+        return FileOutcome(
+            self.name.name, "quarantined", self.file_id, counts, rule=problem.rule, error=error
+        )
+
+
+class _TooManyBadRowsError(FileRefusedError):
+    """Too many rows of a file are bad; what was wrong with each is kept."""
+
+
+# ------------------------------------------------------------------------------------------------------------ SQL
+
+_INSERT = """
+insert into {table} ({columns}, _record_hash, _line_number, _file_position, _file_id, _batch_id, _loaded_at)
+select
+    {columns}, _record_hash, _line_number,
+    %(position)s || lpad(_line_number::text, 12, '0'), %(file_id)s, %(batch_id)s, %(loaded_at)s
+from staging
+on conflict do nothing
+"""
+
+# The place of a record is that of its last appearance in the latest file. Where that moves it past another
+# record of the same version, the current version may change although no row was added: the next build must look
+# at it again.
+_SEEN_AGAIN = """
+with seen as (
+    select {key}, _record_hash, %(position)s || lpad(max(_line_number)::text, 12, '0') as _file_position
+    from staging
+    group by {key}, _record_hash
+),
+moved as (
+    update {table} as raw
+    set _file_position = seen._file_position
+    from seen
+    where {same_key} and raw._record_hash = seen._record_hash and raw._file_position < seen._file_position
+    returning {raw_key}, raw._record_hash
+)
+insert into ops.record_touches (file_id, interface, record_key)
+select distinct %(file_id)s::bigint, %(interface)s, seen.{identity}
+from moved as seen
+where exists (select from {table} as raw where {same_key} and raw._record_hash <> seen._record_hash)
+on conflict do nothing
+"""
+
+
+class _Names:
+    """The names of one contract, as parts of statements."""
+
+    def __init__(self, contract: Contract) -> None:
+        key = [sql.Identifier(name) for name in contract.key]
+        self._parts = {
+            "table": table_name(contract),
+            "columns": sql.SQL(", ").join(sql.Identifier(column.name) for column in contract.record_columns),
+            "key": sql.SQL(", ").join(key),
+            "raw_key": sql.SQL(", ").join(sql.SQL("raw.{}").format(name) for name in key),
+            "same_key": sql.SQL(" and ").join(sql.SQL("raw.{0} = seen.{0}").format(name) for name in key),
+            "identity": key[0],
+        }
+
+    def fill(self, statement: str) -> sql.Composed:
+        """The statement with the names in it."""
+        return sql.SQL(statement).format(**self._parts)
+
+
+def _staging_ddl(contract: Contract) -> sql.Composed:
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type))
+        for column in contract.record_columns
+    )
+    return sql.SQL(
+        "create temporary table staging ({}, _record_hash uuid, _line_number bigint) on commit drop"
+    ).format(columns)

@@ -1,0 +1,341 @@
+"""One record: its types, its timestamps and the rules between its fields, all compiled from the contract.
+
+A record that breaks a rule raises RowRefusedError with the first rule that it breaks. This module reads no bytes and
+writes none: `parse` gives it JSON values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from ingestion.contract import Contract, ContractError, Field, RowRule
+from ingestion.findings import RowRefusedError
+
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+LATEST_AHEAD = timedelta(days=1)
+
+Record = Any
+"""A struct with the fields of a contract; timestamps are texts such as 2026-03-02T09:00:40.500000Z, all in UTC."""
+
+_Step = Callable[[Record], None]
+
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?P<offset>Z|[+-]\d\d:\d\d)?", re.ASCII)
+_REMEMBERED = 100_000
+_TYPE_NAMES = {
+    "string": "a text",
+    "timestamp": "a timestamp in quotes",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
+
+
+class RowReader:
+    """Turns JSON objects into records, or refuses them."""
+
+    def __init__(self, contract: Contract, now: datetime) -> None:
+        """Compile the contract.
+
+        Args:
+            contract: The interface.
+            now: Clock of the load: a timestamp more than a day later is refused.
+        """
+        self._fields = contract.fields
+        self._type = _struct(contract.interface, contract.fields)
+        self._steps = [_timestamp_step(contract.fields, Instants(now)), *map(_rule_step, contract.rules)]
+
+    def read(self, value: dict[str, Any]) -> tuple[Record, dict[str, Any]]:
+        """Check one JSON object.
+
+        Args:
+            value: The object. Fields that the contract does not know are taken out of it.
+
+        Returns:
+            Its record, absent fields filled in; and the fields that the contract does not know, by their path.
+
+        Raises:
+            RowRefusedError: It breaks a rule.
+        """
+        unknown: dict[str, Any] = {}
+        try:
+            record = msgspec.convert(value, self._type)
+        except msgspec.ValidationError:
+            _take_unknown(value, self._fields, "", unknown)
+            try:
+                record = msgspec.convert(value, self._type)
+            except msgspec.ValidationError as error:
+                raise _refusal(str(error), self._fields) from None
+        for step in self._steps:
+            step(record)
+        return record, unknown
+
+
+class Instants(dict[str, str]):
+    """Timestamps as sent, and as kept: in UTC, with six decimals and `Z`, so that they compare as texts.
+
+    What was worked out is remembered, because the times of a call repeat each other.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        """Start with nothing remembered; `now` is the clock of the load."""
+        super().__init__()
+        self._latest = now + LATEST_AHEAD
+
+    def __missing__(self, text: str) -> str:
+        """Work out one timestamp.
+
+        Raises:
+            RowRefusedError: It is none, or lies outside the range.
+        """
+        match = _TIMESTAMP.fullmatch(text)
+        if match is None:
+            raise RowRefusedError("timestamp_format", f"{text[:40]!r} is no timestamp")
+        if match["offset"] is None:
+            raise RowRefusedError("timestamp_without_offset", f"{text!r} has no offset")
+        try:
+            instant = datetime.fromisoformat(text).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise RowRefusedError("timestamp_format", f"{text!r} does not exist") from None
+        if not EARLIEST <= instant <= self._latest:
+            raise RowRefusedError(
+                "timestamp_out_of_range", f"{text!r} lies before 1990 or more than a day after the load"
+            )
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        kept = self[text] = instant.isoformat(timespec="microseconds")[:26] + "Z"
+        return kept
+
+
+# ---------------------------------------------------------------------------------------------------------------- types
+
+
+def _struct(name: str, fields: Iterable[Field]) -> type[msgspec.Struct]:
+    members: list[tuple[str, Any] | tuple[str, Any, Any]] = [
+        (field.name, _type(field)) if field.required else (field.name, _type(field), field.absent_value)
+        for field in fields
+    ]
+    return msgspec.defstruct(name, members, kw_only=True, forbid_unknown_fields=True, gc=False)
+
+
+def _type(field: Field) -> Any:
+    plain: Any
+    match field.kind:
+        case "string" if field.choices:
+            plain = Literal[field.choices]
+        case "string":
+            plain = _bounded(str, min_length=field.minimum, max_length=field.maximum)
+        case "timestamp":
+            plain = str
+        case "integer":
+            plain = _bounded(int, ge=field.minimum, le=field.maximum)
+        case "number":
+            plain = _bounded(float, ge=field.minimum, le=field.maximum)
+        case "boolean":
+            plain = bool
+        case "array":
+            assert field.items is not None  # noqa: S101  # the contract was read
+            plain = list[_type(field.items)]  # type: ignore[misc]
+        case "object":
+            plain = _struct(field.name, field.fields)
+    return plain | None if field.nullable else plain
+
+
+def _bounded(plain: type, **bounds: int | None) -> Any:
+    given: dict[str, Any] = {name: bound for name, bound in bounds.items() if bound is not None}
+    return Annotated[plain, msgspec.Meta(**given)] if given else plain
+
+
+def _take_unknown(value: Any, fields: Iterable[Field], path: str, unknown: dict[str, Any]) -> None:
+    """Move the fields that are not in `fields` from a JSON object, and from objects within, to `unknown`."""
+    if not isinstance(value, dict):
+        return
+    known = {field.name: field for field in fields}
+    for name in [name for name in value if name not in known]:
+        unknown[f"{path}{name}"] = value.pop(name)
+    for name, inner in value.items():
+        field = known[name]
+        if field.kind == "object":
+            _take_unknown(inner, field.fields, f"{path}{name}.", unknown)
+        elif field.items is not None and isinstance(inner, list):
+            for index, item in enumerate(inner):
+                _take_unknown(item, field.items.fields, f"{path}{name}[{index}].", unknown)
+
+
+# ------------------------------------------------------------------------------------------------- what was wrong
+
+_PATH = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?", re.DOTALL)
+_PROBLEMS = (
+    (re.compile(r"Object missing required field `(?P<missing>.*)`"), "missing_field"),
+    (re.compile(r"Expected `[^`]*`, got `(?P<got>.*)`"), "wrong_type"),
+    (re.compile(r"Invalid enum value (?P<choice>.*)", re.DOTALL), "not_in_list"),
+    (re.compile(r"Expected `str` of length .*"), "wrong_length"),
+    (re.compile(r"Expected `(?:int|float)` .*"), "out_of_range"),
+    (re.compile(r"Number out of range"), "not_finite"),
+)
+_GOT_NAMES = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+}
+
+
+def _refusal(message: str, fields: tuple[Field, ...]) -> RowRefusedError:
+    """What the decoder said, in the words of the contract."""
+    parts = _PATH.fullmatch(message)
+    what, path = (parts["what"], parts["path"] or "") if parts else (message, "")
+    for pattern, rule in _PROBLEMS:
+        match = pattern.fullmatch(what)
+        if match is None:
+            continue
+        named = match.groupdict()
+        if "missing" in named:
+            path = f"{path}.{named['missing']}".lstrip(".")
+            return RowRefusedError(rule, "the field is absent", path)
+        field = _field_at(path, fields)
+        if "got" in named:
+            wanted = _TYPE_NAMES[field.kind] + (" or null" if field.nullable else "")
+            return RowRefusedError(
+                rule, f"it is {_GOT_NAMES.get(named['got'], named['got'])}, not {wanted}", path
+            )
+        if "choice" in named:
+            return RowRefusedError(
+                rule, f"{named['choice'][:60]} is not one of {', '.join(field.choices)}", path
+            )
+        bounds = [("at least", field.minimum), ("at most", field.maximum)]
+        allowed = " and ".join(f"{word} {bound:,}" for word, bound in bounds if bound is not None)
+        return RowRefusedError(
+            rule,
+            "it is beyond what a double holds" if rule == "not_finite" else f"allowed is {allowed}",
+            path,
+        )
+    return RowRefusedError("wrong_type", what, path or None)
+
+
+def _field_at(path: str, fields: tuple[Field, ...]) -> Field:
+    """The field at a path such as `legs[0].reason_codes[1]`."""
+    found: Field | None = None
+    for part in re.findall(r"[^.\[\]]+", path):
+        if found is not None and found.items is not None and part.isdigit():
+            found = found.items
+        else:
+            found = next(field for field in (found.fields if found else fields) if field.name == part)
+    if found is None:
+        raise ContractError(f"no field at {path!r}")
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------- steps
+
+
+def _timestamp_step(fields: tuple[Field, ...], instants: Instants) -> _Step:
+    """Bring every timestamp of a record, and of the objects in its lists, into the form that is kept."""
+    names = [field.name for field in fields if field.kind == "timestamp"]
+    lists = [
+        (field.name, [inner.name for inner in field.items.fields if inner.kind == "timestamp"])
+        for field in fields
+        if field.items is not None and field.items.kind == "object"
+    ]
+
+    def keep(holder: Record, names: list[str], path: str) -> None:
+        name = ""
+        try:
+            for name in names:  # named in the error
+                value = getattr(holder, name)
+                if value is not None:
+                    setattr(holder, name, instants[value])
+        except RowRefusedError as refused:
+            refused.field = f"{path}{name}"
+            raise
+
+    def step(record: Record) -> None:
+        keep(record, names, "")
+        for list_name, inner_names in lists:
+            for index, item in enumerate(getattr(record, list_name)):
+                keep(item, inner_names, f"{list_name}[{index}].")
+
+    return step
+
+
+def _rule_step(rule: RowRule) -> _Step:
+    """Compile one row rule of the contract.
+
+    Raises:
+        ContractError: The rule is of no known form.
+    """
+    match rule.implementation:
+        case {"in_order": [str() as one, str() as other], **rest} if "[]." in other and not rest:
+            return _no_item_before(rule, one, *other.split("[]."))
+        case {"in_order": list() as names, "each": str() as items}:
+            return _in_order(rule, names, items)
+        case {"in_order": list() as names}:
+            return _in_order(rule, names, None)
+        case {"each": str() as items, "unique": str() as name}:
+            return _unique(rule, items, name)
+        case {"when": str() as name, "is": value, "not_empty": str() as items}:
+            return _filled(rule, items, attrgetter(name), lambda is_: is_ == value, filled=True)
+        case {"when": str() as name, "is_not": value, "empty": str() as items}:
+            return _filled(rule, items, attrgetter(name), lambda is_: is_ != value, filled=False)
+    raise ContractError(f"rule {rule.name} is of no known form: {rule.implementation}")
+
+
+def _in_order(rule: RowRule, names: list[str], items: str | None) -> _Step:
+    values = attrgetter(*names)
+
+    def check(holder: Record, path: str) -> None:
+        before = before_name = None
+        for name, value in zip(names, values(holder), strict=True):
+            if value is None:
+                continue
+            if before is not None and value < before:
+                raise RowRefusedError(
+                    rule.name, f"{value} is before {before_name}, {before}", f"{path}{name}"
+                )
+            before, before_name = value, name
+
+    def each(record: Record) -> None:
+        for index, item in enumerate(getattr(record, items or "")):
+            check(item, f"{items}[{index}].")
+
+    return each if items else lambda record: check(record, "")
+
+
+def _no_item_before(rule: RowRule, name: str, items: str, inner: str) -> _Step:
+    def step(record: Record) -> None:
+        first = getattr(record, name)
+        for index, item in enumerate(getattr(record, items)):
+            value = getattr(item, inner)
+            if first is not None and value is not None and value < first:
+                raise RowRefusedError(
+                    rule.name, f"{value} is before {name}, {first}", f"{items}[{index}].{inner}"
+                )
+
+    return step
+
+
+def _unique(rule: RowRule, items: str, name: str) -> _Step:
+    def step(record: Record) -> None:
+        held = getattr(record, items)
+        if len(held) > 1 and len({getattr(item, name) for item in held}) < len(held):
+            raise RowRefusedError(rule.name, rule.description, f"{items}[].{name}")
+
+    return step
+
+
+def _filled(
+    rule: RowRule, items: str, value: Callable[[Record], Any], applies: Callable[[Any], bool], *, filled: bool
+) -> _Step:
+    def step(record: Record) -> None:
+        if bool(getattr(record, items)) != filled and applies(value(record)):
+            raise RowRefusedError(rule.name, rule.description, items)
+
+    return step
