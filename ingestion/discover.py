@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from ingestion.connectors import Connector, Listed
 from ingestion.contract import Contract
+from ingestion.privacy import mask
 
 DIGEST_SUFFIX = ".sha256"
 
@@ -57,6 +58,18 @@ class WaitingFile:
     fingerprint: str
     settles_at: float
     has_digest: bool
+
+    @property
+    def shown(self) -> str:
+        """The name as the ledger holds it."""
+        return shown_name(self.name)
+
+
+def shown_name(name: str) -> str:
+    """A file name as the ledger and people see it: whatever a server sent becomes text without personal data."""
+    if _NAME.fullmatch(name):
+        return name
+    return mask(name.encode("utf-8", errors="backslashreplace").decode("utf-8").replace("\x00", "\\x00"))
 
 
 def parse_name(contract: Contract, name: str) -> FileName | None:

@@ -16,7 +16,6 @@ from psycopg import Connection
 from ingestion.connectors import Connector
 from ingestion.discover import FileName, WaitingFile
 from ingestion.findings import FILE_RULES, Finding
-from ingestion.privacy import mask
 
 _FILE_LOCK = 7_205_101  # with the hash of a file's name: one worker at a time on it
 
@@ -46,16 +45,6 @@ def new_batch_id(connection: Connection) -> int:
     return int(_one(connection.execute("select nextval('ops.batch_ids')").fetchone())[0])
 
 
-def storable_name(name: str) -> str:
-    """A file name as the ledger holds it: any name that a server can send becomes text without personal data."""
-    text = name.encode("utf-8", errors="backslashreplace").decode("utf-8")
-    return text if text.isascii() and text.isprintable() and _looks_plain(text) else mask(repr(text)[1:-1])
-
-
-def _looks_plain(text: str) -> bool:
-    return mask(text) == text
-
-
 @contextmanager
 def file_lock(connection: Connection, interface: str, name: str) -> Iterator[bool]:
     """Hold a file for this worker until the end of the block, or yield False: another worker holds it.
@@ -75,7 +64,7 @@ def known_fingerprints(
     connection: Connection, interface: str, files: Iterable[WaitingFile]
 ) -> set[tuple[str, str]]:
     """Names and fingerprints, among those given, whose bytes were read and dealt with before."""
-    by_name = {storable_name(file.name): file.name for file in files}
+    by_name = {file.shown: file.name for file in files}
     rows = connection.execute(
         "select name, fingerprint from ops.files where interface = %s and name = any(%s) "
         "and state in ('loaded', 'quarantined') and fingerprint is not null",
@@ -86,7 +75,7 @@ def known_fingerprints(
 
 def note_bad_name(connection: Connection, interface: str, connector: Connector, file: WaitingFile) -> None:
     """Record a file whose name follows no convention, once."""
-    name = storable_name(file.name)
+    name = file.shown
     meaning, advice = FILE_RULES["file_name"]
     connection.execute(
         "insert into ops.files (interface, name, source, size_bytes, fingerprint, state, rule, error, rows_read, "

@@ -23,7 +23,7 @@ from infra.settings import Settings
 from ingestion import ledger
 from ingestion.connectors import Connector
 from ingestion.contract import Contract
-from ingestion.discover import DIGEST_SUFFIX, FileName, WaitingFile, look
+from ingestion.discover import DIGEST_SUFFIX, FileName, WaitingFile, look, shown_name
 from ingestion.findings import FileNotReadyError, FileRefusedError
 from ingestion.ledger import Counts, FindingsSpill
 from ingestion.lines import chunks_of, other_format
@@ -105,7 +105,7 @@ def load_delivery(
         OSError: The file is gone or did not come whole.
         psycopg.Error: The database is out of reach or gave up; nothing of the file was loaded.
     """
-    shown = ledger.storable_name(name.name)
+    shown = shown_name(name.name)
     with ledger.file_lock(connection, contract.interface, shown) as held:
         if not held:
             return FileOutcome(shown, "busy")

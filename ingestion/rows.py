@@ -25,7 +25,9 @@ Record = Any
 
 _Step = Callable[[Record], None]
 
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?P<offset>Z|[+-]\d\d:\d\d)?", re.ASCII)
+_TIMESTAMP = re.compile(
+    r"(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)?", re.ASCII
+)
 _REMEMBERED = 100_000
 _TYPE_NAMES = {
     "string": "a text",
@@ -87,7 +89,8 @@ class Instants(dict[str, str]):
     def __init__(self, now: datetime) -> None:
         """Start with nothing remembered; `now` is the clock of the load."""
         super().__init__()
-        self._latest = now + LATEST_AHEAD
+        self._earliest = _kept(EARLIEST)
+        self._latest = _kept(now.astimezone(UTC) + LATEST_AHEAD)
 
     def __missing__(self, text: str) -> str:
         """Work out one timestamp.
@@ -98,20 +101,27 @@ class Instants(dict[str, str]):
         match = _TIMESTAMP.fullmatch(text)
         if match is None:
             raise RowRefusedError("timestamp_format", f"{text[:40]!r} is no timestamp")
-        if match["offset"] is None:
+        second, fraction, offset = match.groups()
+        if offset is None:
             raise RowRefusedError("timestamp_without_offset", f"{text!r} has no offset")
         try:
-            instant = datetime.fromisoformat(text).astimezone(UTC)
+            instant = datetime.fromisoformat(text)
+            is_utc = offset == "Z"
+            kept = f"{second}.{fraction or '':0<6}Z" if is_utc else _kept(instant.astimezone(UTC))
         except (ValueError, OverflowError):
             raise RowRefusedError("timestamp_format", f"{text!r} does not exist") from None
-        if not EARLIEST <= instant <= self._latest:
+        if not self._earliest <= kept <= self._latest:
             raise RowRefusedError(
                 "timestamp_out_of_range", f"{text!r} lies before 1990 or more than a day after the load"
             )
         if len(self) >= _REMEMBERED:
             self.clear()
-        kept = self[text] = instant.isoformat(timespec="microseconds")[:26] + "Z"
+        self[text] = kept
         return kept
+
+
+def _kept(instant: datetime) -> str:
+    return instant.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 # ---------------------------------------------------------------------------------------------------------------- types

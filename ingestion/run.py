@@ -200,7 +200,7 @@ def ingest(
                 outcome = session.load(settings, waiting.name, batch_id, now)
             except Exception as error:
                 session.is_broken = True
-                outcome = FileOutcome(ledger.storable_name(waiting.name), "failed", error=_explain(error))
+                outcome = FileOutcome(waiting.shown, "failed", error=_explain(error))
             outcomes.append(outcome)
             if console is not None and not console.is_terminal:
                 console.print(_line(outcome), markup=False, highlight=False, soft_wrap=True)
