@@ -51,13 +51,14 @@ def ingest_telephony() -> None:
         from ingestion.run import new_batch, pending_files
 
         settings = load_settings()
-        waiting = pending_files(settings, INTERFACE, None)[:FILES_PER_RUN]
+        waiting = pending_files(settings, INTERFACE)[:FILES_PER_RUN]
         if not waiting:
             raise AirflowSkipException("No file waits.")
         batch_id = new_batch(settings)
         return [{"file": file.name, "batch_id": batch_id} for file in waiting]
 
-    @task(pool=INBOUND_FILES_POOL, map_index_template="{{ file }}")
+    # Few retries: the rest of the run waits for them, and the trigger rings again for a file that still waits.
+    @task(pool=INBOUND_FILES_POOL, map_index_template="{{ file }}", retries=2)
     def load_file(file: str, batch_id: int) -> dict[str, Any]:
         from infra.settings import load_settings
         from ingestion.run import load_file as load
@@ -65,7 +66,9 @@ def ingest_telephony() -> None:
         get_current_context()["file"] = file
         outcome = load(load_settings(), INTERFACE, file, batch_id)
         if outcome.state == "quarantined":
-            raise AirflowFailException(f"{file} was quarantined: {outcome.error}")
+            raise AirflowFailException(f"{file} was quarantined ({outcome.rule}): {outcome.error}")
+        if outcome.state in ("busy", "failed"):
+            raise RuntimeError(f"{file} is {outcome.state}: {outcome.error or 'another worker has it'}")
         return {"state": outcome.state, "rows_loaded": outcome.rows_loaded}
 
     @task(
@@ -75,8 +78,8 @@ def ingest_telephony() -> None:
         from expectations.gates import check
         from infra.settings import load_settings
 
-        if not any(outcome["state"] == "loaded" for outcome in outcomes):
-            raise AirflowSkipException("No file was loaded.")
+        if all(outcome["state"] == "not_ready" for outcome in outcomes):
+            raise AirflowSkipException("No file was whole yet.")
         failed = [result.as_text() for result in check(load_settings(), "raw") if not result.success]
         if failed:
             raise AirflowFailException("\n".join(failed))
