@@ -57,12 +57,11 @@ def assert_equal_rows(
 
 def same(expected: Any, actual: Any) -> bool:
     """Whether a stored value is the expected one. A number is never equal to a truth value or to text."""
-    numbers = (int, Fraction, Decimal)
-    if isinstance(expected, bool) or isinstance(actual, bool) or not isinstance(expected, numbers):
+    if isinstance(expected, bool) or isinstance(actual, bool) or not isinstance(expected, int | Fraction):
         return type(expected) is type(actual) and expected == actual
-    if not isinstance(actual, numbers):
+    if not isinstance(actual, int | Fraction | Decimal):
         return False
-    if expected == Fraction(actual):
+    if expected == actual:
         return True
     if not isinstance(actual, Decimal):
         return False
