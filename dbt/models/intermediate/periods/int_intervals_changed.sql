@@ -82,7 +82,7 @@ final as (
 
     select
         changed.interval_start,
-        changed.interval_start >= first_call.interval_start as is_in_spine
+        first_call.interval_start as spine_start
     from changed
     cross join build
     cross join first_call

@@ -4,7 +4,7 @@ with instants as (
 
     select
         interval_start,
-        is_in_spine
+        spine_start
     from {{ ref('int_intervals_changed') }}
 
 ),
@@ -23,7 +23,7 @@ periods as (
         '{{ grain }}' as grain,
         {{ period_start }} as period_start,
         {{ period_end }} as period_end,
-        bool_or(instants.is_in_spine) as is_in_spine
+        min(instants.spine_start) as spine_start
     from instants
     group by 2, 3
     {{ "union all" if not loop.last }}
@@ -39,7 +39,8 @@ final as (
         periods.period_end,
         {{ local_time('periods.period_start') }} as period_start_local,
         {{ local_date('periods.period_start') }} as period_date,
-        periods.is_in_spine,
+        -- What changed in it may lie before the first call, although the period itself reaches beyond.
+        periods.period_end > periods.spine_start as is_in_spine,
         -- Less than a day is added up from quarter hours, more from days.
         periods.grain in ('15min', '30min', 'hour') as is_within_day,
         not exists (
