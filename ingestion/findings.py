@@ -43,14 +43,14 @@ ROW_RULES = {
 
 FILE_RULES = {
     "file_name": (
-        "The name is not <interface>_<platform>_<YYYYMMDDTHHMMSSZ>_<sequence>.<format>[.gz].",
+        "The name is not `<interface>_<platform>_<YYYYMMDDTHHMMSSZ>_<sequence>.<format>[.gz]`.",
         "Send the file under such a name.",
     ),
     "empty_file": ("The file holds no row.", "Send the rows; when there are none, send no file."),
     "not_json_lines": ("The file is something else than JSON Lines, such as a web page.", "Send JSON Lines."),
     "wrong_encoding": ("The file is UTF-16 or UTF-32.", "Write the file as UTF-8."),
     "digest_differs": (
-        "The bytes differ from <name>.sha256, poll after poll.",
+        "The bytes differ from `<name>.sha256`, poll after poll.",
         "Send the file again, or its right digest.",
     ),
     "cut_off": ("The gzip does not end well, poll after poll.", "Send the whole file again."),
