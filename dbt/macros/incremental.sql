@@ -23,3 +23,13 @@
     {#- While dbt parses, the answer is no, so that it sees the references of both branches that matter. -#}
     {{ return(execute and (flags.FULL_REFRESH or load_relation(source('last_build', 'fct_calls')) is none)) }}
 {%- endmacro %}
+
+{#-
+    Tell the planner what a table holds as soon as it is written, rather than when autovacuum comes round: the worklists hold
+    a few rows or a year of them, and the plans for the two differ by a thousand times.
+-#}
+{% macro refresh_statistics() -%}
+    {%- if model.config.materialized in ('table', 'incremental') and not is_incremental() -%}
+        analyze {{ this }}
+    {%- endif -%}
+{%- endmacro %}

@@ -21,7 +21,7 @@ from transformation.build import build, invoke
 
 pytestmark = pytest.mark.services
 PROJECT = CHECKOUT / "dbt"
-SOURCE_READERS_BESIDE_STAGING = {"int_calls_changed", "int_intervals_changed"}  # they read the last build, see the source
+SOURCE_READERS_BESIDE_STAGING = {"int_call_ids_changed", "int_intervals_changed"}  # they read the last build, see the source
 RAW_SOURCE = "source.contactbi.last_build"
 
 

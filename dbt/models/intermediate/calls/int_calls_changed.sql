@@ -1,8 +1,9 @@
 {{ config(unlogged=true, indexes=[{'columns': ['call_id'], 'unique': true}]) }}
+-- depends_on: {{ ref('stg_telephony__calls') }}
 
-with {% if is_full_build() -%}
+{% if is_full_build() -%}
 
-final as (
+with final as (
 
     select * from {{ ref('stg_telephony__calls') }}
 
@@ -10,55 +11,24 @@ final as (
 
 {%- else -%}
 
-build as (
+with changed as (
 
-    select * from {{ ref('stg_ops__builds') }}
-
-),
-
-new_files as (
-
-    select build_files.file_id
-    from {{ ref('stg_ops__build_files') }} as build_files
-    inner join build on build_files.build_id = build.build_id
-
-),
-
-changed as (
-
-    select versions.call_id
-    from {{ ref('stg_telephony__call_versions') }} as versions
-    where versions._file_id in (select new_files.file_id from new_files)
-
-    union
-
-    select touches.record_key as call_id
-    from {{ ref('stg_ops__record_touches') }} as touches
-    where
-        touches.interface = 'telephony_call'
-        and touches.file_id in (select new_files.file_id from new_files)
-
-    union
-
-    -- Known already, but not yet received when the last build looked.
-    select versions.call_id
-    from {{ ref('stg_telephony__call_versions') }} as versions
-    where versions.received_at >= (select build.previous_as_of from build)
-
-    union
-
-    -- Something in the call lay ahead of the last build and may have happened since.
-    select calls.call_id
-    from {{ source('last_build', 'fct_calls') }} as calls
-    where calls.last_event_at > (select build.previous_as_of from build)
+    select * from {{ ref('int_call_ids_changed') }}
 
 ),
 
 final as (
 
+    -- One look-up by key for each changed call, so that the cost does not grow with history.
     select calls.*
-    from {{ ref('stg_telephony__calls') }} as calls
-    where calls.call_id in (select changed.call_id from changed)
+    from changed
+    cross join lateral (
+        select versions.*
+        from {{ ref('stg_telephony__call_versions') }} as versions
+        where versions.call_id = changed.call_id
+        order by {{ newest_first('versions') }}
+        limit 1
+    ) as calls
 
 )
 

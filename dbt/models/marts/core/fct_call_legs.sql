@@ -1,6 +1,6 @@
 {{ config(
     indexes=[{'columns': ['call_id', 'leg_no'], 'unique': true}],
-    pre_hook="{{ replace_changed('call_id', ref('int_calls_changed')) }}",
+    pre_hook="{{ replace_changed('call_id', ref('int_call_ids_changed')) }}",
 ) }}
 
 with calls as (

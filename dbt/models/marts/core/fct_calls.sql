@@ -4,7 +4,7 @@
         {'columns': ['interval_start']},
         {'columns': ['last_event_at']},
     ],
-    pre_hook="{{ replace_changed('call_id', ref('int_calls_changed')) }}",
+    pre_hook="{{ replace_changed('call_id', ref('int_call_ids_changed')) }}",
 ) }}
 
 with calls as (

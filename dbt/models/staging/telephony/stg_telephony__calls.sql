@@ -6,8 +6,6 @@ with source as (
 
 final as (
 
-    -- The current version: the greatest version, then the later emission, then the later file, and, so that the choice never
-    -- depends on the order of arrival, the greater digest.
     select source.*
     from source
     where
@@ -16,8 +14,7 @@ final as (
             from {{ ref('stg_telephony__call_versions') }} as later
             where
                 later.call_id = source.call_id
-                and (later.record_version, later.emitted_at, later._file_position, later.record_hash)
-                > (source.record_version, source.emitted_at, source._file_position, source.record_hash)
+                and {{ supersedes('later', 'source') }}
         )
 
 )
