@@ -1,5 +1,16 @@
 {{ config(unlogged=true) }}
 
+{% if is_full_build() -%}
+
+with final as (
+
+    select distinct versions.call_id
+    from {{ ref('stg_telephony__call_versions') }} as versions
+
+)
+
+{%- else -%}
+
 with build as (
 
     select * from {{ ref('stg_ops__builds') }}
@@ -11,18 +22,6 @@ new_files as (
     select * from {{ ref('int_files_new') }}
 
 ),
-
-{% if is_full_build() -%}
-
-final as (
-
-    select distinct versions.call_id
-    from {{ ref('stg_telephony__call_versions') }} as versions
-    cross join build
-
-)
-
-{%- else -%}
 
 final as (
 
