@@ -131,20 +131,23 @@ def assert_ledger_equals_oracle(road: Road, reads: Sequence[FileRead]) -> None:
     )
 
 
-def assert_marts_equal_oracle(road: Road, figures: AnnexB) -> int:
-    """Every row of every grain of the four tables, both ways. Returns how many rows were compared."""
-    compared = 0
+def assert_marts_equal_oracle(road: Road, figures: AnnexB) -> None:
+    """Every row of every grain of the four tables, both ways."""
     for table, grains in GRAINS_OF.items():
-        found = road.rows(SQL("select distinct grain from marts.{}").format(Identifier(table)))
-        assert {row["grain"] for row in found} == set(grains)
+        name = Identifier(table)
+        assert {
+            row["grain"] for row in road.rows(SQL("select distinct grain from marts.{}").format(name))
+        } <= set(grains)
         for grain in grains:
-            statement = SQL("select * from marts.{} where grain = %s").format(Identifier(table))
+            expected = list(getattr(figures, table)(grain))
             actual = [
                 {column: value for column, value in row.items() if column not in NOT_OF_THE_ORACLE}
-                for row in road.rows(statement, [grain])
+                for row in road.rows(SQL("select * from marts.{} where grain = %s").format(name), [grain])
             ]
-            compared += assert_equal_rows(getattr(figures, table)(grain), actual, KEY_OF[table])
-    return compared
+            if table == "annex_b_call_types" and not expected:
+                assert actual == []  # the one table that has rows only where there is something to count
+            else:
+                assert_equal_rows(expected, actual, KEY_OF[table])
 
 
 def assert_marts_equal_kept(road: Road) -> None:
@@ -158,7 +161,8 @@ def assert_marts_equal_kept(road: Road) -> None:
             ]
             for schema in ("kept", "marts")
         )
-        assert_equal_rows(kept, built, keys[table])
+        if kept or built or table != "annex_b_call_types":
+            assert_equal_rows(kept, built, keys[table])
 
 
 def test_the_real_calls_of_two_months(

@@ -292,8 +292,15 @@ def _object(line: bytes) -> dict[str, Any]:
     def not_finite(constant: str) -> Any:
         raise Refused("number")
 
+    def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise Refused("json")  # which of two values is meant, nobody can say
+        return dict(pairs)
+
     try:
-        row = json.loads(line.decode("utf-8"), parse_float=Decimal, parse_constant=not_finite)
+        row = json.loads(
+            line.decode("utf-8"), parse_float=Decimal, parse_constant=not_finite, object_pairs_hook=each_once
+        )
     except (ValueError, RecursionError) as error:
         raise Refused("json") from error
     if not isinstance(row, dict):

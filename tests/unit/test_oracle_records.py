@@ -74,6 +74,7 @@ def test_seconds_are_exact() -> None:
     [
         (b"{", "json"),
         (b"[]", "json"),
+        (b'{"call_id": "C1", ' + json.dumps(CALL).encode()[1:], "json"),
         (b'"\xff"', "json"),
         (b"[" * 100_000, "json"),
         (json.dumps(leg(wrap_seconds=float("nan"))).encode(), "number"),
