@@ -31,7 +31,7 @@ _FILES = """\
   {settings.polls_before_quarantine} polls.
 - UTF-8, with or without byte order mark; one JSON object to a line; blank lines are passed over.
 - A row that breaks a rule is refused alone and recorded in `quarantine.rows`; the rest of its file loads. More than
-  {settings.max_bad_row_share:.0%} bad rows refuse the file. For every file, rows read = loaded + unchanged + quarantined.
+  {settings.max_bad_row_share:.0%} bad rows refuse the file. For every file: read = loaded + unchanged + quarantined.
 - The same bytes again change nothing. The same name with other bytes is a new delivery.
 """
 

@@ -97,6 +97,8 @@ def _unpacking(file: BinaryIO, size: int) -> _Read:
 
 def _chunks(read: _Read) -> Iterator[Chunk]:
     start = read(BLOCK_BYTES)
+    if not start:
+        raise FileRefusedError("empty_file", "The file unpacks to 0 bytes.")
     if start.startswith(_OTHER_ENCODINGS):
         raise FileRefusedError("wrong_encoding", "The file begins with the mark of UTF-16 or UTF-32.")
     line, rest, block = 1, b"", start.removeprefix(_BOM)

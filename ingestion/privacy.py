@@ -208,7 +208,7 @@ class RawTextMask:
             public: Names of fields whose value stays whatever it looks like, but for card numbers.
         """
         self._values = re.compile(
-            rf'("(?:{_one_of(personal)})"\s*:\s*)(?!null\b)("(?:[^"\\]|\\.)*"?|\[[^\]]*\]?|[^,}}\]]*)',
+            rf'("(?:{_one_of(personal)})"\s*:(?!\s*null\b)\s*)("(?:[^"\\]|\\.)*"?|\[[^\]]*\]?|[^,}}\]]*)',
             re.IGNORECASE | re.DOTALL,
         )
         self._pattern = _personal(rf'"(?:{_one_of(public)})"\s*:\s*"[^"\\]*"|{_KEEP}')

@@ -26,7 +26,9 @@ from infra.simulator.calls import Call
 from infra.simulator.customers import Customers, spell
 from infra.simulator.damage import BAD_ROW_KINDS
 from infra.simulator.demand import Demand
+from infra.simulator.files import Outbox
 from infra.simulator.floor import RING_SECONDS, Floor
+from infra.simulator.lines import LINES as LINES_OF_BUSINESS
 from infra.simulator.lines import REASON_CODES, UNKNOWN_CODES
 from infra.simulator.opening import HOUR, Calendar, instant
 from infra.simulator.roster import Roster
@@ -248,6 +250,8 @@ def test_files_are_named_in_sequence_and_digests_are_right(run: Run) -> None:
         assert digest.name == f"{name}.sha256"
         assert hashlib.sha256((run.summary.folder / name).read_bytes()).hexdigest() == value
     assert {path.suffix for path in run.summary.folder.iterdir()} == {".gz", ".sha256"}
+    # Bytes 4 to 7 of a gzip file are a time, which would differ from run to run.
+    assert {path.read_bytes()[4:8] for path in run.files} == {bytes(4)}
     assert run.summary.bytes == sum(path.stat().st_size for path in run.files)
 
 
@@ -392,6 +396,54 @@ def test_every_call_ends_once_the_floor_has_emptied() -> None:
     assert answered == floor.counts["calls answered"]
 
 
+def test_whoever_still_waits_ten_minutes_after_closing_is_disconnected() -> None:
+    sent: list[Call] = []
+    calendar, day = Calendar(), date(2026, 3, 25)
+    floor = Floor(4, calendar, Customers(Random(4), 20_000), lambda call, now: sent.append(call))
+    floor.open_day(day, agents=[])
+    for when, line in Demand(20_000, 4, calendar).arrivals(day):
+        floor.arrive(when, line)
+    floor.run_until(instant(day + timedelta(days=1)))
+    assert floor.in_progress == 0
+    assert floor.counts["calls answered"] == 0
+    last: defaultdict[str, int] = defaultdict(int)
+    for call in sent:
+        if call.ended_at is not None and call.legs and call.legs[-1].end_reason == "forced_disconnect":
+            last[call.legs[-1].queue] = max(last[call.legs[-1].queue], call.ended_at)
+    closing = {"PAL": time(20, 10), "ABI": time(20, 10), "DSLR": time(20, 10), "PVS": time(17, 10)}
+    assert last == {f"{line}_GENERAL": instant(day, closes) for line, closes in closing.items()}
+
+
+def test_nothing_is_sent_that_is_emitted_after_the_end(tmp_path: Path) -> None:
+    # In summer the last file closes in the middle of its two hours, at 23:00 UTC.
+    end = instant(LAST + timedelta(days=1))
+    outbox = Outbox(tmp_path, 1, end - HOUR, end, 0)
+    customers, line = Customers(Random(1), 100), LINES_OF_BUSINESS[0]
+    for number in range(200):
+        call = Call(
+            call_id=f"call-{number}",
+            line=line,
+            customer=customers.next_caller(line)[0],
+            dialled_number=line.dialled_number,
+            caller_number=None,
+            language="en",
+            received_at=end - HOUR,
+            is_test=False,
+            is_precise=True,
+            is_sparse=False,
+            ivr_path=[],
+            ivr_outcome="self_served",
+            ended_at=end - 1_000_000,
+        )
+        outbox.send(call, end - 1_000_000)
+    assert outbox.close_file() is False
+    outbox.finish()
+    [path] = tmp_path.glob("*.gz")
+    emitted = [at(json.loads(row)["emitted_at"]) for row in gzip.decompress(path.read_bytes()).splitlines()]
+    assert 0 < len(outbox.sent) < 150
+    assert max(emitted) < datetime.combine(LAST + timedelta(days=1), time(0), LONDON)
+
+
 def test_no_agent_is_in_two_calls_at_once(run: Run) -> None:
     work: defaultdict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
     for record in run.current():
@@ -471,8 +523,6 @@ def test_an_average_week_has_the_calls_asked_for() -> None:
         Demand(20_000, 1, Calendar()),
         [date(2026, 3, 9) + timedelta(days=number) for number in range(7)],
     )
-    from infra.simulator.lines import LINES as LINES_OF_BUSINESS
-
     total = sum(demand.expected(line, day).sum() for line in LINES_OF_BUSINESS for day in days)
     assert total == pytest.approx(7 * 20_000 * 0.96)
 
