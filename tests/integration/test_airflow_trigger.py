@@ -32,11 +32,12 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rings(warehouse: Settings, folder: Path) -> Iterator[queue.Queue[int]]:
-    """Number of waiting files at each ring, as they come."""
+    """Number of waiting files at each ring, as they come; -1 when it could not look."""
     with subprocess.Popen(
         [sys.executable, Path(__file__).with_name("ring_for_files.py"), folder],
         env={**os.environ, **settings_environment(warehouse), **environment(warehouse, port=1)},
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     ) as process:
         heard: queue.Queue[int] = queue.Queue()
@@ -45,6 +46,8 @@ def rings(warehouse: Settings, folder: Path) -> Iterator[queue.Queue[int]]:
             for line in process.stdout:
                 if line.startswith("ring "):
                     heard.put(json.loads(line.removeprefix("ring "))["files"])
+                elif "Could not look" in line:
+                    heard.put(-1)
 
         listener = threading.Thread(target=listen)
         listener.start()
@@ -97,5 +100,6 @@ def test_it_is_silent_for_loaded_and_unfinished_files_and_outlives_its_source(wa
     drop(away, 12, suffix=".part")
     drop(away, 13)
     drop(away, 14)
+    next_ring(rings, -1)
     away.rename(folder)  # all at once: if it rang for 11 or 12 too, no ring would say two
     next_ring(rings, 2)
