@@ -4,10 +4,10 @@ The files say what is particular to us. The bundle adds the defaults of `default
 database, a rule against counting twice, the filter values that a chart's dashboard starts with, and the query of each
 chart. Superset is not needed for any of it.
 
-Counting twice. The marts hold every grain in one table, and `ALL` beside the lines, so that a plain sum can count one call
-many times. A dataset therefore states a condition, `figures_only_when`, that holds when the rows at hand are of one kind,
-and each of its metrics gives nothing when it does not. Its measure columns are not offered at all, so that the menus
-have no other way to a figure.
+Counting twice. The marts hold every grain in one table, and `ALL` beside the lines, so that a plain sum can count one
+call many times. A dataset therefore states a condition, `figures_only_when`, that holds when the rows at hand are of
+one kind, and each of its metrics gives nothing when it does not. Its measure columns are not offered at all, so that
+the menus have no other way to a figure.
 """
 
 from __future__ import annotations
@@ -88,18 +88,24 @@ def build_bundle(warehouse: URL, folder: Path = ASSETS) -> dict[str, str]:
             raise AssetError(f"{name} lacks the key {error}, or a part of it does.") from error
         bundle[name] = defaults[kind(name)] | complete
     bundle["metadata.yaml"] = yaml.safe_load((folder / "metadata.yaml").read_text(encoding="utf-8"))
-    return {name: yaml.safe_dump(asset, sort_keys=False, allow_unicode=True) for name, asset in bundle.items()}
+    return {
+        name: yaml.safe_dump(asset, sort_keys=False, allow_unicode=True) for name, asset in bundle.items()
+    }
 
 
 def _address(warehouse: URL) -> str:
-    return warehouse.set(drivername="postgresql+psycopg2", password=MASK).render_as_string(hide_password=False)
+    return warehouse.set(drivername="postgresql+psycopg2", password=MASK).render_as_string(
+        hide_password=False
+    )
 
 
 def _complete_dataset(asset: dict[str, Any], warehouse: URL, defaults: dict[str, Any]) -> dict[str, Any]:
     """Add the catalog, without which schema permissions do not match, and guard each metric against counting twice."""
     condition = asset["figures_only_when"]
     metrics = [
-        defaults["metrics"] | metric | {"expression": f"CASE WHEN {condition} THEN {metric['expression']} END"}
+        defaults["metrics"]
+        | metric
+        | {"expression": f"CASE WHEN {condition} THEN {metric['expression']} END"}
         for metric in asset["metrics"]
     ]
     columns = [defaults["columns"] | column for column in asset["columns"]]
@@ -122,9 +128,8 @@ def _starting_values(assets: Assets) -> dict[str, dict[str, Any]]:
     for name, dashboard in assets.items():
         if kind(name) != "dashboards":
             continue
-        places = [
-            node["meta"] for node in dashboard["position"].values() if isinstance(node, dict) and node["type"] == "CHART"
-        ]
+        nodes = [node for node in dashboard["position"].values() if isinstance(node, dict)]
+        places = [node["meta"] for node in nodes if node["type"] == "CHART"]
         for place in places:
             for one in dashboard["metadata"]["native_filter_configuration"]:
                 if place["chartId"] in one["scope"]["excluded"]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from dashboards.tooling.bundle import build_bundle, kind
+from dashboards.tooling.bundle import ASSETS, build_bundle, kind
 from infra import superset
 from infra.postgres.databases import bi_url
 from infra.settings import CHECKOUT, Settings
@@ -55,13 +55,18 @@ class DeployResult:
             lines.append(f"Removed, no longer in this checkout: {', '.join(self.removed)}.")
         about = self.connection
         lines.append(
-            f"The warehouse is read as {about['user']}, in time zone {about['timezone']}, read only: {about['read_only']}."
+            f"The warehouse is read as {about['user']}, in time zone {about['timezone']}, "
+            f"read only: {about['read_only']}."
         )
         return "\n".join(lines)
 
 
-def deploy(settings: Settings) -> DeployResult:
+def deploy(settings: Settings, assets: Path = ASSETS) -> DeployResult:
     """Import the assets, set the roles, remove what is no longer ours, and try the connection to the warehouse.
+
+    Args:
+        settings: The instance.
+        assets: Folder of the asset files.
 
     Raises:
         DashboardImportError: Superset refused an asset, or the connection to the warehouse does not work.
@@ -70,7 +75,7 @@ def deploy(settings: Settings) -> DeployResult:
     """
     started = time.monotonic()
     superset.prepare(settings)
-    bundle = build_bundle(bi_url(settings))
+    bundle = build_bundle(bi_url(settings), assets)
     order: dict[str, Any] = {
         "contents": bundle,
         "passwords": {

@@ -1,7 +1,8 @@
 """The query that a chart makes, worked out from its parameters.
 
-A browser works it out for itself; reports, CSV downloads by address and our own tests use the stored one, which Superset
-writes only when a person saves a chart by hand. This covers the kinds of chart that we have, and refuses others.
+A browser works it out for itself; reports, CSV downloads by address and our own tests use the stored one, which
+Superset writes only when a person saves a chart by hand. This covers the kinds of chart that we have, and refuses
+others.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 _SERIES = ("echarts_timeseries_line", "echarts_timeseries_bar")
-_KINDS = (*_SERIES, "big_number_total", "table")
+_KINDS = (*_SERIES, "big_number_total", "pivot_table_v2", "table")
 
 
 class UnknownChartKindError(ValueError):
@@ -31,11 +32,13 @@ def query_context(params: dict[str, Any]) -> dict[str, Any]:
     """
     kind = params["viz_type"]
     if kind not in _KINDS:
-        raise UnknownChartKindError(f"The query of a chart of kind {kind!r} is not known. Add it to {__name__}.")
+        raise UnknownChartKindError(
+            f"The query of a chart of kind {kind!r} is not known. Add it to {__name__}."
+        )
     metrics = params["metrics"] if "metrics" in params else [params["metric"]]
     query = {
         "filters": _filters(params),
-        "extras": {"having": "", "where": ""},
+        "extras": {"having": _having(params), "where": ""},
         "columns": _columns(params),
         "metrics": metrics,
         "orderby": _order(params, metrics),
@@ -56,12 +59,21 @@ def query_context(params: dict[str, Any]) -> dict[str, Any]:
 def _filters(params: dict[str, Any]) -> list[dict[str, Any]]:
     """The chart's own filters, and after them the values that its dashboard starts with."""
     own = [
-        {"col": one["subject"], "op": one["operator"], "val": one["comparator"]} for one in params["adhoc_filters"]
+        {"col": one["subject"], "op": one["operator"], "val": one["comparator"]}
+        for one in params["adhoc_filters"]
+        if one["clause"] == "WHERE"
     ]
     return own + list(params.get("extra_form_data", {}).get("filters", []))
 
 
+def _having(params: dict[str, Any]) -> str:
+    conditions = [one["sqlExpression"] for one in params["adhoc_filters"] if one["clause"] == "HAVING"]
+    return " AND ".join(f"({condition})" for condition in conditions)
+
+
 def _columns(params: dict[str, Any]) -> list[Any]:
+    if params["viz_type"] == "pivot_table_v2":
+        return [*params["groupbyColumns"], *params["groupbyRows"]]
     if params["viz_type"] not in _SERIES:
         return list(params.get("groupby", []))
     axis = {

@@ -1,7 +1,7 @@
 """The embedded Superset: one web server, with its state in PostgreSQL.
 
-How Superset is configured is in infra/superset, and what it shows in dashboards; this module starts it and says whether it
-is well.
+How Superset is configured is in infra/superset, and what it shows in dashboards; this module starts it and says
+whether it is well.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class SupersetService(Service):
     def processes(self, port: int) -> list[Process]:
         """Gunicorn, whose workers are its own children.
 
-        A connection is kept open for longer than a browser or a proxy keeps it, or else a reused one breaks now and then.
-        The lines of a request may be long: a permalink to a chart holds its whole query.
+        A connection is kept open for longer than a browser or a proxy keeps it, or else a reused one breaks now and
+        then. The lines of a request may be long: a permalink to a chart holds its whole query.
         """
         options = [
             *("--bind", f"{LOOPBACK}:{port}"),

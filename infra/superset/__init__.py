@@ -28,7 +28,7 @@ class SupersetPreparationError(RuntimeError):
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Variables for a program of `.venv-superset`, on top of its own: those that `superset_config.py` reads, and a few more.
+    """Variables for a program of `.venv-superset`: those that `superset_config.py` reads, and a few more.
 
     The time zone is London's, so that "today" and "last 28 days" in a filter are UK days.
 
@@ -79,7 +79,9 @@ def prepare(settings: Settings) -> bool:
             check=False,
         )
         if outcome.returncode != 0:
-            raise SupersetPreparationError(f"Superset could not prepare its database:\n{outcome.stderr[-2000:]}")
+            raise SupersetPreparationError(
+                f"Superset could not prepare its database:\n{outcome.stderr[-2000:]}"
+            )
         database = sql.Identifier(metadata.info.dbname)
         metadata.execute(sql.SQL("comment on database {} is {}").format(database, sql.Literal(mark)))
     return True

@@ -1,8 +1,8 @@
-"""Superset's configuration. Superset reads it (`SUPERSET_CONFIG_PATH`); nothing of ours is imported, because Superset runs in
-an environment of its own.
+"""Superset's configuration.
 
-Every value that differs between instances comes from the environment that `infra.superset.environment` makes; everything
-else is decided here. Nothing outside this machine is ever asked for: no fonts, map tiles, telemetry or example data.
+Superset reads it by `SUPERSET_CONFIG_PATH`, in an environment of its own, so nothing of ours is imported. Every value
+that differs between instances comes from the variables that `infra.superset.environment` makes; all else is decided
+here. Nothing outside this machine is ever asked for: no fonts, map tiles, telemetry or example data.
 """
 
 import os
@@ -66,7 +66,8 @@ TALISMAN_CONFIG = {
     "session_cookie_secure": False,
 }
 
-# --- Looks: near GOV.UK's colours, contrast and focus. The Transport typeface is licensed for service.gov.uk and not shipped.
+# --- Looks: near GOV.UK's colours, contrast and focus. Its typeface, Transport, is licensed to service.gov.uk alone and
+# not shipped.
 _INK = "#0b0c0c"
 _SECONDARY_INK = "#505a5f"
 _LOGO = (
@@ -108,8 +109,13 @@ THEME_DEFAULT = {
         "fontSize": 16,
         "fontUrls": [],
         "motion": False,
-        # Bars and areas get patterns as well as colours, and each chart a spoken summary.
-        "echartsOptionsOverrides": {"aria": {"enabled": True, "decal": {"show": True}}},
+        # Each chart gets a summary in words, for screen readers.
+        "echartsOptionsOverrides": {"aria": {"enabled": True}},
+        # Without the "All" and "Inv" buttons in the legend, which are too small to read or to hit.
+        "echartsOptionsOverridesByChartType": {
+            "echarts_timeseries_line": {"legend": {"selector": False}},
+            "echarts_timeseries_bar": {"legend": {"selector": False}},
+        },
     },
 }
 THEME_DARK = None

@@ -1,14 +1,18 @@
 """Import a bundle, remove what we no longer have, set roles exactly, and try the connection to the warehouse.
 
-Runs under `.venv-superset` and imports nothing of ours. The order comes as JSON on standard input: `contents` (YAML text by
-path), `passwords` (by path of a database file) and `access`. The answer goes as JSON to standard output, or the reason of
-a failure as text with exit code 1; Superset's own chatter goes to standard error.
+Runs under `.venv-superset` and imports nothing of ours. The order comes as JSON on standard input: `contents` (YAML
+text by path), `passwords` (by path of a database file) and `access`. The answer goes as JSON to standard output, or
+the reason of a failure as text with exit code 1; Superset's own chatter goes to standard error.
 """
+
+from __future__ import annotations
 
 import json
 import sys
+from typing import Any, NoReturn
 
 import yaml
+from flask_appbuilder.security.sqla.models import PermissionView
 from sqlalchemy import text
 
 answer_to, sys.stdout = sys.stdout, sys.stderr  # before Superset is imported, for it prints
@@ -30,14 +34,14 @@ from superset.utils.core import override_user  # noqa: E402
 MODELS = {"dashboards": Dashboard, "charts": Slice, "datasets": SqlaTable, "databases": Database}
 
 
-def fail(reason):
+def fail(reason: str) -> NoReturn:
     """End with the reason as the answer."""
     answer_to.write(reason + "\n")
     answer_to.flush()
     raise SystemExit(1)
 
 
-def import_bundle(contents, passwords):
+def import_bundle(contents: dict[str, str], passwords: dict[str, str]) -> None:
     """Import everything in one transaction, owned by the administrator."""
     with override_user(security_manager.find_user("admin")):
         try:
@@ -48,7 +52,7 @@ def import_bundle(contents, passwords):
             fail(f"Superset refused the bundle: {messages}")
 
 
-def remove_orphans(contents):
+def remove_orphans(contents: dict[str, str]) -> list[str]:
     """Delete what an earlier import made and this bundle lacks; what people made by hand is not touched."""
     ours = {yaml.safe_load(asset).get("uuid") for asset in contents.values()}
     removed = []
@@ -61,7 +65,7 @@ def remove_orphans(contents):
     return removed
 
 
-def set_roles(access):
+def set_roles(access: dict[str, Any]) -> list[str]:
     """Give each role exactly its permissions, and each dashboard exactly its roles."""
     groups = {name: [tuple(pair) for pair in pairs] for name, pairs in access["permissions"].items()}
     for name, rules in access["roles"].items():
@@ -75,24 +79,24 @@ def set_roles(access):
     return list(access["roles"])
 
 
-def _permission(action, subject):
+def _permission(action: str, subject: str) -> PermissionView:
     found = security_manager.find_permission_view_menu(action, subject)
     if found is None:
         fail(f"Superset has no permission {action!r} on {subject!r}: correct dashboards/access/roles.yaml.")
     return found
 
 
-def _schema_permission(database, schema):
+def _schema_permission(database: str, schema: str) -> PermissionView:
     catalog = db.session.query(Database).filter_by(database_name=database).one().get_default_catalog()
     return security_manager.add_permission_view_menu(
         "schema_access", security_manager.get_schema_perm(database, catalog, schema)
     )
 
 
-def try_connection(contents):
+def try_connection(contents: dict[str, str]) -> dict[str, str]:
     """Ask the warehouse who we are to it. An import succeeds with a wrong password; only charts would fail."""
-    (name,) = [yaml.safe_load(asset)["database_name"] for path, asset in contents.items() if path.startswith("databases/")]
-    database = db.session.query(Database).filter_by(database_name=name).one()
+    (ours,) = [yaml.safe_load(asset) for path, asset in contents.items() if path.startswith("databases/")]
+    database = db.session.query(Database).filter_by(uuid=ours["uuid"]).one()
     question = (
         "select current_user::text as user, current_setting('timezone') as timezone, "
         "current_setting('default_transaction_read_only') as read_only"

@@ -1,4 +1,4 @@
-"""Bring Superset's metadata database up to date and set the administrator's password: one process instead of three commands.
+"""Bring Superset's own database up to date and set the administrator's password, in one process instead of three.
 
 Runs under `.venv-superset` with the variables of `infra.superset.environment`, and imports nothing of ours. May run any
 number of times.

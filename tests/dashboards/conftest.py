@@ -1,0 +1,115 @@
+"""An instance whose Superset shows simulated calls, and people who log in to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import httpx
+import pytest
+from rich.console import Console
+
+from dashboards.tooling.deploy import DeployResult, deploy
+from infra import local
+from infra.settings import Settings
+from infra.simulator import simulate
+from ingestion.run import ingest
+from transformation.build import build
+
+LAST_DAY = date(2026, 4, 1)  # the days hold the Sunday on which the clocks go forward
+DAYS = 6
+AS_OF = datetime(2026, 4, 1, 23, tzinfo=UTC)  # London midnight after the last day
+
+
+@dataclass
+class Shown:
+    """An instance with Superset up and the dashboards imported once."""
+
+    settings: Settings
+    address: str
+    first_import: DeployResult
+
+
+class Visitor:
+    """Somebody logged in to Superset's API."""
+
+    def __init__(self, address: str, username: str, password: str) -> None:
+        self.client = httpx.Client(base_url=f"{address}/api/v1", timeout=60)
+        login = {"username": username, "password": password, "provider": "db"}
+        answer = self.client.post("/security/login", json=login)
+        answer.raise_for_status()
+        self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        token = self.client.get("/security/csrf_token/")
+        if token.is_success:  # who may do nothing gets no token either
+            self.client.headers["X-CSRFToken"] = token.json()["result"]
+        self.client.headers["Referer"] = address
+
+    def list(self, kind: str) -> list[dict]:
+        """All items of a kind that this person may see."""
+        answer = self.client.get(f"/{kind}/", params={"q": "(page_size:100)"})
+        answer.raise_for_status()
+        return answer.json()["result"]
+
+    def ask(self, dataset: str, metrics: list, filters: list = (), columns: list = ()) -> list[dict]:
+        """Query a dataset as Explore does; returns the rows."""
+        answer = self.client.post("/chart/data", json=self.question(dataset, metrics, filters, columns))
+        assert answer.status_code == 200, answer.text
+        (result,) = answer.json()["result"]
+        assert result["error"] is None
+        return result["data"]
+
+    def question(self, dataset: str, metrics: list, filters: list = (), columns: list = ()) -> dict:
+        """What Explore sends."""
+        (number,) = [one["id"] for one in self.list("dataset") if one["table_name"] == dataset]
+        query = {"metrics": metrics, "filters": list(filters), "columns": list(columns), "row_limit": 10_000}
+        return {"datasource": {"id": number, "type": "table"}, "queries": [query], "result_type": "full"}
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory, make_settings):
+    home = tmp_path_factory.mktemp("dashboards")
+    settings = make_settings(home)
+    files = home / "simulated"
+    try:
+        local.up(settings, ["superset"], report=print)
+        simulate(files, days=DAYS, seed=11, calls_per_day=400, last_day=LAST_DAY, bad_row_share=0)
+        ingest(settings, "telephony_call", str(files), console=Console(quiet=True))
+        result = build(settings, as_of=AS_OF, report=print)
+        assert result.succeeded, result.as_text()
+        yield Shown(settings, local.url(settings, "superset"), deploy(settings))
+    finally:
+        local.down(settings, None, report=print)
+
+
+@pytest.fixture(scope="session")
+def admin(shown):
+    return Visitor(shown.address, "admin", shown.settings.superset_password.get_secret_value())
+
+
+@pytest.fixture(scope="session")
+def visitor(shown, admin):
+    """`visitor("Analyst")`: a new person with that role."""
+
+    def make(role: str) -> Visitor:
+        (number,) = [one["id"] for one in admin.list("security/roles") if one["name"] == role]
+        name = role.lower().replace(" ", "_")
+        person = {
+            "username": name,
+            "first_name": name,
+            "last_name": "of a test",
+            "email": f"{name}@example.com",
+            "active": True,
+            "password": f"secret-of-{name}",
+            "roles": [number],
+        }
+        answer = admin.client.post("/security/users/", json=person)
+        assert answer.status_code == 201, answer.text
+        return Visitor(shown.address, name, f"secret-of-{name}")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def days():
+    """The simulated local days, first to last."""
+    return [LAST_DAY - timedelta(days=DAYS - 1 - number) for number in range(DAYS)]
