@@ -1,0 +1,74 @@
+"""How long a build takes that adds one new file, with a month and with a year of history behind it.
+
+The same three files are added to both, one by one, with a build after each: the two differ in their history alone.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from infra.postgres import connect
+from infra.settings import Settings
+from infra.simulator import simulate
+from ingestion.run import ingest
+from transformation.build import build
+
+LAST_DAY = date(2026, 10, 31)
+_NEW_FILES = 3
+
+
+@dataclass(frozen=True)
+class BuildBench:
+    """Seconds of a build over `days` of history: the whole, and then for each new file (the median)."""
+
+    days: int
+    calls: int
+    full_seconds: float
+    added_seconds: float
+
+    def as_text(self) -> str:
+        """The result in plain English."""
+        return (
+            f"Build with {self.days} days and {self.calls:,} calls behind it: in full {self.full_seconds:.1f} s "
+            f"({self.calls / self.full_seconds:,.0f} calls/s); for one new file {self.added_seconds:.1f} s "
+            f"(median of {_NEW_FILES})."
+        )
+
+
+def bench_build(settings: Settings, folder: Path, days: int, calls_per_day: int) -> BuildBench:
+    """Measure.
+
+    Args:
+        settings: An instance whose warehouse is migrated and empty: rows are left in it.
+        folder: Where the files are written to.
+        days: Days of history.
+        calls_per_day: Calls on an average day.
+    """
+    simulate(folder, days=days, seed=7, calls_per_day=calls_per_day, last_day=LAST_DAY)
+    later = folder.with_name(f"{folder.name}-later")
+    later.mkdir()
+    names = sorted(path.name for path in folder.glob("*.gz"))
+    new = [name for name in names if f"{LAST_DAY:%Y%m%d}T12" <= name.rsplit("_", 2)[1]][:_NEW_FILES]
+    for name in names[names.index(new[0]) :]:
+        (folder / name).rename(later / name)
+    as_of = datetime(LAST_DAY.year, LAST_DAY.month, LAST_DAY.day, tzinfo=UTC) + timedelta(hours=12)
+    ingest(settings, "telephony_call", str(folder))
+    full = _timed_build(settings, as_of)
+    added = []
+    for number, name in enumerate(new, start=1):
+        ingest(settings, "telephony_call", str(later / name))
+        added.append(_timed_build(settings, as_of + timedelta(hours=2 * number)))
+    with connect(settings) as connection:
+        row = connection.execute("select count(*) from marts.fct_calls").fetchone()
+    return BuildBench(days, row[0] if row else 0, full, statistics.median(added))
+
+
+def _timed_build(settings: Settings, as_of: datetime) -> float:
+    started = time.perf_counter()
+    result = build(settings, as_of=as_of, report=lambda line: None)
+    assert result.succeeded, result.as_text()
+    return time.perf_counter() - started
