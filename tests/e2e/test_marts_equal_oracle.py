@@ -278,7 +278,7 @@ def stories(draw: st.DrawFn) -> tuple[datetime, list[File], list[list[File]]]:
 
 
 @example_settings(
-    max_examples=3,
+    max_examples=2,
     deadline=None,
     phases=[
         Phase.reuse,

@@ -57,8 +57,10 @@ def assert_equal_rows(
 
 def same(expected: Any, actual: Any) -> bool:
     """Whether a stored value is the expected one. A number is never equal to a truth value or to text."""
+    if type(expected) is type(actual):
+        return bool(expected == actual)
     if isinstance(expected, bool) or isinstance(actual, bool) or not isinstance(expected, int | Fraction):
-        return type(expected) is type(actual) and expected == actual
+        return False
     if not isinstance(actual, int | Fraction | Decimal):
         return False
     if expected == actual:
