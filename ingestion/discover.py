@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from ingestion.connectors import Connector, Listed
 from ingestion.contract import Contract
-from ingestion.privacy import mask
+from ingestion.privacy import mask_file_name
 
 DIGEST_SUFFIX = ".sha256"
 
@@ -69,7 +69,9 @@ def shown_name(name: str) -> str:
     """A file name as the ledger and people see it: whatever a server sent becomes text without personal data."""
     if _NAME.fullmatch(name):
         return name
-    return mask(name.encode("utf-8", errors="backslashreplace").decode("utf-8").replace("\x00", "\\x00"))
+    return mask_file_name(
+        name.encode("utf-8", errors="backslashreplace").decode("utf-8").replace("\x00", "\\x00")
+    )
 
 
 def parse_name(contract: Contract, name: str) -> FileName | None:

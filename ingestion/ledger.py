@@ -78,9 +78,9 @@ def note_bad_name(connection: Connection, interface: str, connector: Connector, 
     name = file.shown
     meaning, advice = FILE_RULES["file_name"]
     connection.execute(
-        "insert into ops.files (interface, name, source, size_bytes, fingerprint, state, rule, error, rows_read, "
+        "insert into ops.files (interface, name, source, size_bytes, state, rule, error, rows_read, "
         "rows_loaded, rows_unchanged, rows_quarantined, finished_at) "
-        "select %(interface)s, %(name)s, %(source)s, %(size)s, %(fingerprint)s, 'quarantined', 'file_name', %(error)s, "
+        "select %(interface)s, %(name)s, %(source)s, %(size)s, 'quarantined', 'file_name', %(error)s, "
         "0, 0, 0, 0, now() where not exists (select from ops.files where name = %(name)s and rule = 'file_name') "
         "on conflict do nothing",
         {
@@ -88,17 +88,17 @@ def note_bad_name(connection: Connection, interface: str, connector: Connector, 
             "name": name,
             "source": connector.address,
             "size": file.size_bytes,
-            "fingerprint": file.fingerprint,
             "error": f"{meaning} It was not read. {advice}",
         },
     )
 
 
 def claim(connection: Connection, interface: str, name: FileName, source: str, size_bytes: int) -> int:
-    """The row of the delivery that is under way for a name: one that was not finished, or a new one."""
+    """The row of the delivery that is under way for a name: one that was not finished or not read, or a new one."""
     found = connection.execute(
-        "update ops.files set last_polled_at = now(), source = %s where interface = %s and name = %s "
-        "and state in ('seen', 'loading') returning file_id",
+        "update ops.files set last_polled_at = now(), source = %s, state = 'seen', rule = null, error = null "
+        "where interface = %s and name = %s and (state in ('seen', 'loading') or rule = 'file_name') "
+        "returning file_id",
         (source, interface, name.name),
     ).fetchone()
     if found is None:
@@ -132,6 +132,15 @@ def seen_again(connection: Connection, claimed: int, known: int, fingerprint: st
         )
 
 
+def reopen(connection: Connection, claimed: int, known: int) -> None:
+    """The claimed delivery is one that was refused whole and may be loaded after all: it is that one again."""
+    with connection.transaction():
+        connection.execute(
+            "delete from ops.files where file_id = %s and state in ('seen', 'loading')", (claimed,)
+        )
+        connection.execute("delete from quarantine.rows where file_id = %s and line_number is null", (known,))
+
+
 def not_ready(connection: Connection, file_id: int, sha256: str, size_bytes: int, message: str) -> int:
     """Leave a delivery for the next poll.
 
@@ -153,8 +162,9 @@ def loading(
     """A delivery is about to be loaded."""
     connection.execute(
         "update ops.files set state = 'loading', batch_id = %s, sha256 = %s, size_bytes = %s, download_seconds = %s, "
-        "started_at = now(), rule = null, error = null, fingerprint = null where file_id = %s",
-        (batch_id, sha256, size_bytes, download_seconds, file_id),
+        "started_at = now(), rule = null, error = null, fingerprint = null, "
+        "polls = case when sha256 = %s then polls else 0 end where file_id = %s",
+        (batch_id, sha256, size_bytes, download_seconds, sha256, file_id),
     )
 
 

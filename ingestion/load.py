@@ -185,7 +185,7 @@ class _Load:
                 ledger.seen_again(self.connection, self.file_id, known.file_id, self.spooled.fingerprint)
                 return FileOutcome(self.name.name, "known", known.file_id)
             # The bytes were right and their digest file was wrong: it was corrected, so load them after all.
-            ledger.seen_again(self.connection, self.file_id, known.file_id, None)
+            ledger.reopen(self.connection, self.file_id, known.file_id)
             self.file_id = known.file_id
         try:
             if digest_problem:

@@ -180,6 +180,11 @@ def mask(text: str) -> str:
     return _mask_with(_PERSONAL, text)
 
 
+def mask_file_name(name: str) -> str:
+    """Hide the same in the name of a file, where 8 digits are a date."""
+    return _mask_with(_PERSONAL_IN_NAME, name)
+
+
 def _mask_with(pattern: re.Pattern[str], text: str) -> str:
     return pattern.sub(_masked, redact_cards(text)[0])
 
@@ -195,6 +200,7 @@ def _personal(keep: str) -> re.Pattern[str]:
 
 
 _PERSONAL = _personal(_KEEP)
+_PERSONAL_IN_NAME = _personal(rf"{_KEEP}|(?<!\d)\d{{8}}(?!\d)")
 
 
 class RawTextMask:
