@@ -36,6 +36,7 @@ class Call:
         is_sparse: It leaves out fields that hold their default or null.
         is_held: The record of the call's end is held back until wrap-up is done.
         versions: How many versions of the record have been written so far.
+        emitted_at: When the last of them was.
     """
 
     call_id: str
@@ -55,3 +56,4 @@ class Call:
     legs: list[Leg] = field(default_factory=list)
     is_held: bool = False
     versions: int = 0
+    emitted_at: int = 0

@@ -66,9 +66,11 @@ class Outbox:
         """Write the next version of a call, as it stands, into the file of its time or a later one."""
         call.versions += 1
         rng = self._rng
-        emitted_at = now + rng.randrange(80_000, 3 * SECOND)
+        # A later version is emitted later, by a millisecond at least, because some nodes write no more.
+        emitted_at = max(now + rng.randrange(80_000, 3 * SECOND), call.emitted_at + 1000)
+        call.emitted_at = emitted_at
         extra = _unknown_field(rng) if rng.random() < _EXTRA else None
-        row = render(call, emitted_at, local_time=rng.random() < _LOCAL_TIME, extra=extra)
+        row = render(call, local_time=rng.random() < _LOCAL_TIME, extra=extra)
         delay = rng.randint(1, 16) if rng.random() < _LATE else 0
         again = rng.randint(0, 6) if rng.random() < _TWICE else None
         if emitted_at >= self._end:

@@ -316,11 +316,15 @@ class Floor:
     # The agent
 
     def _answer(self, now: int, call: Call, leg: Leg, agent: Agent) -> None:
+        # One in eight is connected at once, without ringing.
+        self._at(
+            now + max(0, self._between(-RING_SECONDS / 7, RING_SECONDS)), self._connect, call, leg, agent
+        )
+
+    def _connect(self, now: int, call: Call, leg: Leg, agent: Agent) -> None:
         if not any(earlier.answered_at for earlier in call.legs):
             self.counts["calls answered"] += 1
-        # One in eight is connected at once, without ringing.
-        leg.answered_at = now + max(0, self._between(-RING_SECONDS / 7, RING_SECONDS))
-        leg.agent_id = agent.agent_id
+        leg.answered_at, leg.agent_id = now, agent.agent_id
         hangs_up = self._happens(0.016)
         if call.is_test:
             talk = self._lasts(30, 0.3, 120)
@@ -329,7 +333,7 @@ class Floor:
             talk = self._lasts(call.line.talk_seconds * level, 0.6, 3600)
         if hangs_up:
             talk = int(talk * self._rng.uniform(0.05, 0.8))
-        self._at(leg.answered_at + talk, self._hang_up, call, leg, agent, hangs_up)
+        self._at(now + talk, self._hang_up, call, leg, agent, hangs_up)
 
     def _hang_up(self, now: int, call: Call, leg: Leg, agent: Agent, hangs_up: bool) -> None:
         """End a leg with an agent, and pass the caller on or end the call."""
@@ -416,8 +420,7 @@ class Floor:
             self._send(call, now)
 
     def _send_open(self, now: int, call: Call) -> None:
-        answered = call.legs[-1].answered_at
-        if call.ended_at is None and (answered is None or answered <= now):
+        if call.ended_at is None:
             self.counts["records of open calls"] += 1
             self._send(call, now)
 

@@ -41,14 +41,11 @@ def _millis(when: int, zone: int) -> str:
     return f"{before}{_MINUTES[seconds]}{fraction // 1000:03d}{after}"
 
 
-def render(
-    call: Call, emitted_at: int, *, local_time: bool = False, extra: dict[str, Any] | None = None
-) -> bytes:
+def render(call: Call, *, local_time: bool = False, extra: dict[str, Any] | None = None) -> bytes:
     """Write one version of a call, as it stands, as one line without its end.
 
     Args:
-        call: The call; its `versions` is the version that is written.
-        emitted_at: Instant of writing, in microseconds.
+        call: The call; `versions` is the version that is written, `emitted_at` when it is.
         local_time: Write timestamps in local time with its offset, not in UTC with `Z`.
         extra: Further fields, which the interface does not know.
     """
@@ -57,7 +54,7 @@ def render(
     record: dict[str, Any] = {
         "call_id": call.call_id,
         "record_version": call.versions,
-        "emitted_at": write(emitted_at, zone),
+        "emitted_at": write(call.emitted_at, zone),
         "is_test": call.is_test,
         "dialled_number": call.dialled_number,
         "caller_number": call.caller_number,
