@@ -104,9 +104,11 @@ class Parser:
             number = chunk.first_line + index
             try:
                 value = self._object(line, any_spaced_colon)
+                cards = 0
                 if suspect:
-                    value = self._cleaned(value, parsed)
+                    value, cards = self._cleaned(value)
                 parsed.rows.append(self._row(value, number, parsed))
+                parsed.cards_redacted += cards
             except RowRefusedError as refused:
                 parsed.findings.append(self._finding(refused, number, line))
             except RecursionError:
@@ -135,15 +137,14 @@ class Parser:
             json.loads(line, object_pairs_hook=_refuse_repeated)
         return value
 
-    def _cleaned(self, value: dict[str, Any], parsed: Parsed) -> dict[str, Any]:
-        """The object without card numbers; refused if any text in it holds a NUL."""
+    def _cleaned(self, value: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        """The object without card numbers, and how many there were; refused if any text in it holds a NUL."""
         if _holds_nul(value):
             raise RowRefusedError("invalid_text", "a text holds a NUL character")
         kept = {name: inner for name, inner in value.items() if name in self._not_searched}
         searched = {name: inner for name, inner in value.items() if name not in self._not_searched}
         cleaned, found = redact_cards_in(searched)
-        parsed.cards_redacted += found
-        return {**kept, **cleaned}
+        return {**kept, **cleaned}, found
 
     def _row(self, value: dict[str, Any], number: int, parsed: Parsed) -> str:
         record, unknown = self._reader.read(value)

@@ -28,7 +28,7 @@ _CARD = re.compile(rf"(?<!\d)\d(?:{_GAP}{{0,2}}\d){{12,}}(?!\d)")
 _DIGIT_GROUP = re.compile(r"\d+")
 _CARD_DIGITS = range(13, 20)
 
-_EMAIL = r"[^\s\"'<>()\[\]{},:;\\@]{1,64}@[^\s\"'<>()\[\]{},:;\\@]+"  # bounded: time stays linear
+_EMAIL = r"[^\s\"'<>()\[\]{},:;\\@]{1,64}@\w[\w.-]*"  # bounded: time stays linear
 _NUMBER = r"[+(]{0,2}\d(?:[\s().\u00ad\u2010-\u2015\u2212/-]{0,3}\d){6,}"
 # An identifier or a timestamp would look like a telephone number in places; neither is personal.
 _KEEP = (

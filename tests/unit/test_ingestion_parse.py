@@ -337,6 +337,11 @@ def test_card_numbers_are_removed_and_the_row_is_kept(line: str) -> None:
     assert REDACTED_CARD in parsed.rows[1] and "111111111111" not in parsed.rows[1]
 
 
+def test_cards_in_refused_rows_are_not_counted() -> None:
+    parsed = parse(call(ivr_path=[CARD], language="fr"))
+    assert parsed.findings and parsed.cards_redacted == 0
+
+
 def test_keys_and_callers_are_not_taken_for_card_numbers() -> None:
     found = row(call(call_id=CARD, caller_number="0044 7700 900123"))
     assert found["call_id"] == CARD
