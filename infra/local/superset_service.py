@@ -22,7 +22,7 @@ class SupersetService(Service):
     name = "superset"
     depends_on = ("postgres",)
     start_timeout = 180  # 5 s on two idle cores
-    stop_timeout = 20
+    stop_timeout = 20  # 5 s for requests under way, and the end of Python
 
     def prepare(self, port: int) -> None:
         """Bring Superset's tables and the administrator's password up to date; 10 s at the first start."""
@@ -37,7 +37,7 @@ class SupersetService(Service):
         options = [
             *("--bind", f"{LOOPBACK}:{port}"),
             *("--workers", str(_WORKERS), "--worker-class", "gthread", "--threads", str(_THREADS)),
-            *("--timeout", "120", "--keep-alive", "65"),
+            *("--timeout", "120", "--keep-alive", "65", "--graceful-timeout", "5"),
             "--no-control-socket",  # it would lie in the home folder of the user, the same for every instance
             *("--limit-request-line", "0", "--limit-request-field_size", "0"),
         ]

@@ -45,8 +45,8 @@ SQL_WORDS = {
         "else",
         "end",
     ),
-    *("false", "filter", "from", "is", "lpad", "max", "min", "not", "null", "nullif", "numeric", "or", "sum"),
-    *("then", "time", "true", "when", "where", "zone"),
+    *("epoch", "extract", "false", "filter", "from", "is", "lpad", "max", "min", "not", "null", "nullif"),
+    *("numeric", "or", "sum", "then", "time", "true", "when", "where", "zone"),
 }
 
 
