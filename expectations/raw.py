@@ -1,0 +1,242 @@
+"""The raw gate: what must hold for each batch of loaded files before figures are made of it.
+
+Row by row, the loader has refused what breaks the interface already. The gate looks at what no row shows:
+rows that got lost or doubled on the way, columns that changed, values that became rare or common overnight.
+The relation `batch` is the files to look at, one row each, as in `ops.files`.
+"""
+
+# ruff: noqa: S608  # the queries are made of texts of ours
+
+from __future__ import annotations
+
+import csv
+
+import yaml
+
+from expectations.checks import Check
+from infra.settings import CHECKOUT
+
+_CONTRACT = CHECKOUT / "ingestion" / "contracts" / "telephony_call.odcs.yaml"
+_DIALLED_NUMBERS = CHECKOUT / "dbt" / "seeds" / "dialled_numbers.csv"
+
+ENOUGH_ROWS = 100
+"""Shares of fewer rows than this say nothing."""
+
+_TYPES = {
+    "string": "text",
+    "integer": "bigint",
+    "number": "numeric",
+    "boolean": "boolean",
+    "timestamp": "timestamptz",
+    "array": "jsonb",
+    "object": "jsonb",
+}
+_LEDGER_COLUMNS = {
+    "_file_id": "bigint",
+    "_line_number": "bigint",
+    "_batch_id": "bigint",
+    "_record_hash": "uuid",
+}
+
+_CALLS = "from batch as files inner join raw.telephony_call as calls on calls._file_id = files.file_id"
+
+
+def raw_checks() -> list[Check]:
+    """The checks, in the order in which a reader wants to hear of them."""
+    return [
+        Check(
+            "schema",
+            "The raw table has every column of the contract, with its type.",
+            f"""
+            select null::bigint as batch_id, expected.name || ' should be ' || expected.type || ' and is '
+                || coalesce(format_type(actual.atttypid, null), 'missing') as detail
+            from (values {_columns()}) as expected (name, type)
+            left join pg_attribute as actual
+                on actual.attrelid = to_regclass('raw.telephony_call') and actual.attname = expected.name
+                and not actual.attisdropped
+            where actual.atttypid is distinct from expected.type::regtype::oid
+            """,
+        ),
+        Check(
+            "volume",
+            "Rows read are rows loaded, unchanged and quarantined, file by file.",
+            """
+            select batch_id, name || ' has ' || coalesce(rows_read::text, 'no number of') || ' rows read and '
+                || coalesce((rows_loaded + rows_unchanged + rows_quarantined)::text, 'no number of') || '
+                accounted for' as detail
+            from batch where rows_read is distinct from rows_loaded + rows_unchanged + rows_quarantined
+            """,
+        ),
+        Check(
+            "volume",
+            "The raw table holds as many rows of each file as were loaded from it.",
+            """
+            select batch_id, name || ' should have ' || rows_loaded || ' rows and has ' || held as detail
+            from (
+                select files.*, (select count(*) from raw.telephony_call where _file_id = files.file_id) as
+                held from batch as files
+            ) as counted
+            where held <> rows_loaded
+            """,
+        ),
+        Check(
+            "volume",
+            "Each row that was refused is in quarantine.rows.",
+            """
+            select batch_id, name || ' should have ' || rows_quarantined || ' rows there and has ' || held as
+            detail from (
+                select files.*, (select count(*) from quarantine.rows where rows.file_id = files.file_id) as
+                held from batch as files where state = 'loaded'
+            ) as counted
+            where held < rows_quarantined
+            """,
+        ),
+        Check(
+            "volume",
+            "A batch brings rows.",
+            """
+            select batch_id, count(*) || ' files, the first ' || min(name) || ', hold no row' as detail
+            from batch where state = 'loaded'
+            group by batch_id having sum(rows_loaded + rows_unchanged) = 0
+            """,
+            severity="warning",
+        ),
+        Check(
+            "volume",
+            "No file is quarantined as a whole.",
+            "select batch_id, name || ': ' || error as detail from batch where state = 'quarantined'",
+            severity="warning",
+        ),
+        Check(
+            "missingness",
+            "Fields that every call must have are there.",
+            _calls_where(
+                " or ".join(f"calls.{name} is null" for name in _required_columns())
+                + " or calls.call_id = '' or calls.dialled_number = ''"
+            ),
+        ),
+        Check(
+            "missingness",
+            "A call has a caller key or the reason why not.",
+            _calls_where("(calls.caller_key is null) = (calls.caller_key_missing_reason is null)"),
+        ),
+        Check(
+            "missingness",
+            "At most half of the calls of a batch are without a caller key.",
+            _share_above(0.5, "calls.caller_key is null", "are without a caller key"),
+            severity="warning",
+        ),
+        Check(
+            "distribution",
+            "Values are those that the contract lists.",
+            _calls_where(
+                "calls.ivr_outcome not in ('queued', 'self_served', 'abandoned', 'forced_disconnect') "
+                "or calls.language not in ('en', 'cy') or calls.record_version < 1 "
+                "or jsonb_typeof(calls.legs) <> 'array'"
+            ),
+        ),
+        Check(
+            "distribution",
+            "A call has legs exactly if the IVR queued it.",
+            _calls_where("(calls.ivr_outcome = 'queued') = (calls.legs = '[]'::jsonb)"),
+        ),
+        Check(
+            "distribution",
+            "At most half of the calls of a batch were made to numbers of no line of business.",
+            _share_above(0.5, f"not {_IS_MAPPED}", "were made to numbers of no line"),
+        ),
+        Check(
+            "distribution",
+            "Every dialled number belongs to a line of business.",
+            f"""
+            select files.batch_id, calls.dialled_number || ' has ' || count(*) || ' calls' as detail
+            {_CALLS} where not {_IS_MAPPED}
+            group by files.batch_id, calls.dialled_number
+            """,
+            severity="warning",
+        ),
+        Check(
+            "distribution",
+            "At most one row in a hundred of a batch is quarantined.",
+            f"""
+            select batch_id, sum(rows_quarantined) || ' of ' || sum(rows_read) || ' rows are quarantined' as
+            detail from batch where state = 'loaded' group by batch_id having sum(rows_read) >= {ENOUGH_ROWS}
+            and sum(rows_quarantined) > 0.01 * sum(rows_read)
+            """,
+            severity="warning",
+        ),
+        Check(
+            "freshness",
+            "A call is sent after it was received, and within 31 days.",
+            _calls_where(
+                "calls.emitted_at < calls.received_at - interval '10 minutes' "
+                "or calls.emitted_at > calls.received_at + interval '31 days'"
+            ),
+            severity="warning",
+        ),
+    ]
+
+
+def _calls_where(condition: str) -> str:
+    """The calls that meet a condition, per file: how many, and the first of them with their lines."""
+    return f"""
+        select files.batch_id, files.name || ': ' || count(*) || ' calls, such as ' ||
+        array_to_string((array_agg(
+            coalesce(calls.call_id, '?') || ' (line ' || calls._line_number || ')' order by calls._line_number
+        ))[1:20], ', ') as detail
+        {_CALLS}
+        where {condition}
+        group by files.batch_id, files.file_id, files.name
+    """
+
+
+def _share_above(limit: float, condition: str, words: str) -> str:
+    """Batches in which the share of calls that meet a condition is above a limit."""
+    return f"""
+        select files.batch_id, count(*) filter (where {condition}) || ' of ' || count(*) || ' calls {words}'
+        as detail {_CALLS} group by files.batch_id having count(*) >= {ENOUGH_ROWS} and count(*) filter (where
+        {condition}) > {limit} * count(*)
+    """
+
+
+def _mapped_numbers() -> str:
+    with _DIALLED_NUMBERS.open(encoding="utf-8", newline="") as file:
+        rows = [
+            (each["dialled_number"], each["valid_from"], each["valid_to"]) for each in csv.DictReader(file)
+        ]
+    return ", ".join(
+        f"({_quoted(number)}, date {_quoted(start)}, date {_quoted(end or '9999-12-31')})"
+        for number, start, end in rows
+    )
+
+
+def _required_columns() -> list[str]:
+    return [*(each["name"] for each in _properties() if each.get("required")), "is_test", "language"]
+
+
+def _columns() -> str:
+    columns = {
+        each["name"]: _TYPES[each["logicalType"]]
+        for each in _properties()
+        if each.get("classification") != "personal"
+    }
+    columns |= {"caller_key": "text", "caller_key_missing_reason": "text", **_LEDGER_COLUMNS}
+    return ", ".join(f"({_quoted(name)}, {_quoted(kind)})" for name, kind in columns.items())
+
+
+def _properties() -> list[dict[str, str]]:
+    contract = yaml.safe_load(_CONTRACT.read_text(encoding="utf-8"))
+    properties: list[dict[str, str]] = contract["schema"][0]["properties"]
+    return properties
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+_IS_MAPPED = f"""exists (
+    select from (values {_mapped_numbers()}) as numbers (dialled_number, valid_from, valid_to)
+    where numbers.dialled_number = calls.dialled_number
+        and (calls.received_at at time zone 'Europe/London')::date >= numbers.valid_from
+        and (calls.received_at at time zone 'Europe/London')::date < numbers.valid_to
+)"""
