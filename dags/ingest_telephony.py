@@ -36,6 +36,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from dags.common.assets import RAW_TELEPHONY_CALL, TELEPHONY_CALL_FILES
 from dags.common.defaults import DAG_DEFAULTS, INBOUND_FILES_POOL, WAREHOUSE_POOL
+from dags.common.gates import pass_gate
 
 INTERFACE = "telephony_call"
 FILES_PER_RUN = 200  # a larger backlog takes several runs, so that figures appear while it is worked off
@@ -75,14 +76,9 @@ def ingest_telephony() -> None:
         pool=WAREHOUSE_POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, outlets=[RAW_TELEPHONY_CALL]
     )
     def raw_gate(outcomes: list[dict[str, Any]]) -> None:
-        from expectations.gates import check
-        from infra.settings import load_settings
-
         if all(outcome["state"] == "not_ready" for outcome in outcomes):
             raise AirflowSkipException("No file was whole yet.")
-        failed = [result.as_text() for result in check(load_settings(), "raw") if not result.success]
-        if failed:
-            raise AirflowFailException("\n".join(failed))
+        pass_gate("raw")
 
     raw_gate(load_file.expand_kwargs(list_files()))
 

@@ -39,7 +39,8 @@ def publish_feeds() -> None:
         from delivery.feeds.publish import publish as publish_to_s3
         from infra.settings import load_settings
 
-        publish_to_s3(load_settings(), report=print)
+        for feed in publish_to_s3(load_settings(), report=print):
+            print(feed.as_text())  # noqa: T201  # to the task's log
 
     publish()
 
