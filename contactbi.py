@@ -21,6 +21,11 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, hel
 console = Console()
 
 
+def _say(line: str) -> None:
+    """Print one line as it is: not wrapped, so that it can be searched for, and without markup in names."""
+    console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
 def _instant(text: str | None) -> datetime | None:
     """Read an ISO 8601 instant; one without an offset is refused, because it could mean two instants."""
     if text is None:
@@ -53,7 +58,7 @@ def up(
     """Start embedded services, and wait until they are healthy."""
     from infra import local
 
-    local.up(load_settings(), services or None, report=console.print)
+    local.up(load_settings(), services or None, report=_say)
 
 
 @app.command()
@@ -63,7 +68,7 @@ def down(
     """Stop embedded services."""
     from infra import local
 
-    local.down(load_settings(), services or None, report=console.print)
+    local.down(load_settings(), services or None, report=_say)
 
 
 @app.command()
@@ -101,7 +106,7 @@ def ingest(
     from ingestion.run import ingest as ingest_files
 
     summary = ingest_files(load_settings(), interface, source, console=console)
-    console.print(summary.as_text())
+    _say(summary.as_text())
 
 
 @app.command()
@@ -112,12 +117,13 @@ def build(
     ] = False,
 ) -> None:
     """Build the marts from the raw tables, and test them."""
+    from ingestion.run import ensure_raw_tables
     from transformation.build import build as build_marts
 
-    result = build_marts(
-        load_settings(), as_of=_instant(as_of), full_refresh=full_refresh, report=console.print
-    )
-    console.print(result.as_text())
+    settings = load_settings()
+    ensure_raw_tables(settings)  # so that a warehouse that has loaded nothing yet builds too
+    result = build_marts(settings, as_of=_instant(as_of), full_refresh=full_refresh, report=_say)
+    _say(result.as_text())
     if not result.succeeded:
         raise typer.Exit(1)
 
@@ -129,7 +135,7 @@ def check(gate: Annotated[str | None, typer.Argument(help="raw or release. Defau
 
     results = run_gates(load_settings(), gate)
     for result in results:
-        console.print(result.as_text())
+        _say(result.as_text())
     if not all(result.success for result in results):
         raise typer.Exit(1)
 
@@ -139,8 +145,8 @@ def publish() -> None:
     """Publish the feeds to S3 as Delta tables. Refused unless the last build passed the release gate."""
     from delivery.feeds.publish import publish as publish_feeds
 
-    for feed in publish_feeds(load_settings(), report=console.print):
-        console.print(feed.as_text())
+    for feed in publish_feeds(load_settings(), report=_say):
+        _say(feed.as_text())
 
 
 @app.command()
@@ -148,7 +154,7 @@ def dashboards() -> None:
     """Import the dashboards of this checkout into Superset."""
     from dashboards.tooling.deploy import deploy
 
-    console.print(deploy(load_settings()).as_text())
+    _say(deploy(load_settings()).as_text())
 
 
 @app.command()
@@ -169,7 +175,7 @@ def simulate(
     summary = write_files(
         out, days=days, seed=seed, calls_per_day=calls_per_day, last_day=last_day, bad_row_share=bad_rows
     )
-    console.print(summary.as_text())
+    _say(summary.as_text())
 
 
 @app.command()
@@ -191,35 +197,35 @@ def run(
 
     settings = load_settings()
     _step("Starting PostgreSQL, SFTP and S3")
-    local.up(settings, ["postgres", "sftp", "s3"], report=console.print)
+    local.up(settings, ["postgres", "sftp", "s3"], report=_say)
     folder = data or settings.home / "simulated"
     if data is None and not folder.exists():
         _step("Simulating 28 days of telephony at 20,000 calls a day")
         draft = folder.with_suffix(".part")
-        console.print(write_files(draft, days=28, seed=1).as_text())
+        _say(write_files(draft, days=28, seed=1).as_text())
         draft.rename(folder)
     _step(f"Sending the files of {folder} to the SFTP server, as a supplier does")
-    send(settings, folder, report=console.print)
+    send(settings, folder, report=_say)
     _step("Loading them into the raw tables")
-    console.print(ingest_files(settings, "telephony_call", None, console=console).as_text())
+    _say(ingest_files(settings, "telephony_call", None, console=console).as_text())
     _step("Building the marts")
-    built = build_marts(settings, as_of=end_of_data(settings), report=console.print)
-    console.print(built.as_text())
+    built = build_marts(settings, as_of=end_of_data(settings), report=_say)
+    _say(built.as_text())
     if not built.succeeded:
         raise typer.Exit(1)
     _step("Running the quality gates")
     gates = run_gates(settings, None)
     for gate in gates:
-        console.print(gate.as_text())
+        _say(gate.as_text())
     if not all(gate.success for gate in gates):
         raise typer.Exit(1)
     _step("Publishing the feeds to S3")
-    for feed in publish_feeds(settings, report=console.print):
-        console.print(feed.as_text())
+    for feed in publish_feeds(settings, report=_say):
+        _say(feed.as_text())
     _step("Starting Superset and Airflow")
-    local.up(settings, ["superset", "airflow"], report=console.print)
-    console.print(deploy(settings).as_text())
-    console.print(_where_to_look(settings), soft_wrap=True)
+    local.up(settings, ["superset", "airflow"], report=_say)
+    _say(deploy(settings).as_text())
+    _say(_where_to_look(settings))
 
 
 def _step(title: str) -> None:
