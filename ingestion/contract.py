@@ -92,7 +92,7 @@ class RowRule:
     implementation: dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contract:
     """One interface: what a file of it holds and which table it goes to."""
 

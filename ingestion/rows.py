@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import pairwise
 from operator import attrgetter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
 
@@ -26,8 +28,9 @@ Record = Any
 _Step = Callable[[Record], None]
 
 _TIMESTAMP = re.compile(
-    r"(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)?", re.ASCII
+    r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,6})?(?P<offset>Z|[+-]\d\d:\d\d)?", re.ASCII
 )
+_REST = re.compile(r"(:[0-5]\d)(?:\.(\d{1,6}))?Z", re.ASCII)
 _REMEMBERED = 100_000
 _TYPE_NAMES = {
     "string": "a text",
@@ -51,7 +54,7 @@ class RowReader:
             now: Clock of the load: a timestamp more than a day later is refused.
         """
         self._fields = contract.fields
-        self._type = _struct(contract.interface, contract.fields)
+        self._type = _record_type(contract)
         self._steps = [_timestamp_step(contract.fields, Instants(now)), *map(_rule_step, contract.rules)]
 
     def read(self, value: dict[str, Any]) -> tuple[Record, dict[str, Any]]:
@@ -80,43 +83,62 @@ class RowReader:
         return record, unknown
 
 
-class Instants(dict[str, str]):
+class Instants:
     """Timestamps as sent, and as kept: in UTC, with six decimals and `Z`, so that they compare as texts.
 
-    What was worked out is remembered, because the times of a call repeat each other.
+    Most timestamps are put together from two parts that were met before: a minute, and what follows it.
     """
 
     def __init__(self, now: datetime) -> None:
         """Start with nothing remembered; `now` is the clock of the load."""
-        super().__init__()
         self._earliest = _kept(EARLIEST)
         self._latest = _kept(now.astimezone(UTC) + LATEST_AHEAD)
+        self.minutes: dict[str, str] = {}
+        self.rests = _Rests()
 
-    def __missing__(self, text: str) -> str:
-        """Work out one timestamp.
+    def keep(self, text: str) -> str:
+        """One timestamp as it is kept.
 
         Raises:
             RowRefusedError: It is none, or lies outside the range.
         """
+        try:
+            return self.minutes[text[:16]] + self.rests[text[16:]]
+        except KeyError:
+            return self._work_out(text)
+
+    def _work_out(self, text: str) -> str:
         match = _TIMESTAMP.fullmatch(text)
         if match is None:
             raise RowRefusedError("timestamp_format", f"{text[:40]!r} is no timestamp")
-        second, fraction, offset = match.groups()
-        if offset is None:
+        if match["offset"] is None:
             raise RowRefusedError("timestamp_without_offset", f"{text!r} has no offset")
         try:
-            instant = datetime.fromisoformat(text)
-            is_utc = offset == "Z"
-            kept = f"{second}.{fraction or '':0<6}Z" if is_utc else _kept(instant.astimezone(UTC))
+            kept = _kept(datetime.fromisoformat(text).astimezone(UTC))
         except (ValueError, OverflowError):
             raise RowRefusedError("timestamp_format", f"{text!r} does not exist") from None
         if not self._earliest <= kept <= self._latest:
             raise RowRefusedError(
                 "timestamp_out_of_range", f"{text!r} lies before 1990 or more than a day after the load"
             )
+        minute = kept[:16]
+        if self._earliest <= f"{minute}:00.000000Z" and f"{minute}:59.999999Z" <= self._latest:
+            if len(self.minutes) >= _REMEMBERED:
+                self.minutes.clear()
+            self.minutes[minute] = minute
+        return kept
+
+
+class _Rests(dict[str, str]):
+    """What may follow the minute of a timestamp in UTC, and how it is kept: `:40.5Z` as `:40.500000Z`."""
+
+    def __missing__(self, rest: str) -> str:
+        match = _REST.fullmatch(rest)
+        if match is None:
+            raise KeyError(rest)
         if len(self) >= _REMEMBERED:
             self.clear()
-        self[text] = kept
+        kept = self[rest] = f"{match[1]}.{match[2] or '':0<6}Z"
         return kept
 
 
@@ -125,6 +147,11 @@ def _kept(instant: datetime) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------- types
+
+
+@cache
+def _record_type(contract: Contract) -> type[msgspec.Struct]:
+    return _struct(contract.interface, contract.fields)
 
 
 def _struct(name: str, fields: Iterable[Field]) -> type[msgspec.Struct]:
@@ -256,22 +283,26 @@ def _timestamp_step(fields: tuple[Field, ...], instants: Instants) -> _Step:
         if field.items is not None and field.items.kind == "object"
     ]
 
-    def keep(holder: Record, names: list[str], path: str) -> None:
+    def keep(holder: Record, names: list[str]) -> None:
         name = ""
         try:
             for name in names:  # named in the error
                 value = getattr(holder, name)
                 if value is not None:
-                    setattr(holder, name, instants[value])
+                    setattr(holder, name, instants.keep(value))
         except RowRefusedError as refused:
-            refused.field = f"{path}{name}"
+            refused.field = name
             raise
 
     def step(record: Record) -> None:
-        keep(record, names, "")
+        keep(record, names)
         for list_name, inner_names in lists:
             for index, item in enumerate(getattr(record, list_name)):
-                keep(item, inner_names, f"{list_name}[{index}].")
+                try:
+                    keep(item, inner_names)
+                except RowRefusedError as refused:
+                    refused.field = f"{list_name}[{index}].{refused.field}"
+                    raise
 
     return step
 
@@ -301,22 +332,31 @@ def _rule_step(rule: RowRule) -> _Step:
 def _in_order(rule: RowRule, names: list[str], items: str | None) -> _Step:
     values = attrgetter(*names)
 
-    def check(holder: Record, path: str) -> None:
-        before = before_name = None
-        for name, value in zip(names, values(holder), strict=True):
-            if value is None:
-                continue
-            if before is not None and value < before:
+    def is_in_order(holder: Record) -> bool:
+        present = [value for value in values(holder) if value is not None]
+        return present == sorted(present)
+
+    def refuse(holder: Record, path: str) -> NoReturn:
+        present = [
+            (name, value) for name, value in zip(names, values(holder), strict=True) if value is not None
+        ]
+        for (before_name, before), (name, value) in pairwise(present):
+            if value < before:
                 raise RowRefusedError(
                     rule.name, f"{value} is before {before_name}, {before}", f"{path}{name}"
                 )
-            before, before_name = value, name
+        raise AssertionError("called for what is in order")
 
     def each(record: Record) -> None:
         for index, item in enumerate(getattr(record, items or "")):
-            check(item, f"{items}[{index}].")
+            if not is_in_order(item):
+                refuse(item, f"{items}[{index}].")
 
-    return each if items else lambda record: check(record, "")
+    def whole(record: Record) -> None:
+        if not is_in_order(record):
+            refuse(record, "")
+
+    return each if items else whole
 
 
 def _no_item_before(rule: RowRule, name: str, items: str, inner: str) -> _Step:
