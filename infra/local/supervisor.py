@@ -40,6 +40,7 @@ Report = Callable[[str], object]
 
 _PORTS = range(20_000, 32_000)  # below the range that the kernel hands to outgoing connections
 _POLL_SECONDS = 0.1
+_PORT_PATIENCE_SECONDS = 3.0  # a killed program may hold its port a little longer than it is seen to live
 _LOG_LIMIT = 10_000_000  # bytes; a longer log is set aside once at the next start
 _LOG_TAIL_LINES = 15
 _WAIT_THEN_RUN = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "service")
@@ -313,8 +314,13 @@ def settings_environment(settings: Settings) -> dict[str, str]:
 def _choose_port(service: Service) -> int:
     """The port of the last start if it is free, or else a random free one, remembered from now on."""
     memory = service.settings.run / f"{service.name}.port"
-    if memory.exists() and _is_free(port := int(memory.read_text(encoding="ascii"))):
-        return port
+    if memory.exists():
+        port = int(memory.read_text(encoding="ascii"))
+        deadline = time.monotonic() + _PORT_PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            if _is_free(port):
+                return port
+            time.sleep(_POLL_SECONDS)
     port = next(port for port in random.sample(_PORTS, len(_PORTS)) if _is_free(port))
     memory.write_text(str(port), encoding="ascii")
     return port

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,6 +40,14 @@ def own(make_settings, tmp_path_factory):
 
 def states(settings):
     return {state.name: state for state in local.status(settings)}
+
+
+def wait_for(condition):
+    for _ in range(200):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in 10 s")
 
 
 def everything_works(settings):
@@ -109,7 +118,7 @@ def test_after_kill_9_it_starts_again_where_it_was(own, run_cli, name):
     local.up(own, EMBEDDED, report=print)
     before = states(own)[name]
     os.kill(before.pid, signal.SIGKILL)
-    assert states(own)[name].state in ("stopped", "unhealthy")
+    wait_for(lambda: states(own)[name].state == "stopped")
     assert f"{name}: not healthy, starting it again" in run_cli(own, "up", name).stdout
     after = states(own)[name]
     assert (after.state, after.port, after.address) == ("running", before.port, before.address)
@@ -133,7 +142,7 @@ def test_postgres_keeps_what_was_committed_before_kill_9(own):
 
 def test_postgres_starts_though_its_lock_names_a_living_stranger(own):
     """As when the number of the killed server was given out again: the server itself would refuse to start."""
-    local.up(own, ["postgres"], report=print)
+    local.up(own, EMBEDDED, report=print)
     lock = own.home / "postgres" / "data" / "postmaster.pid"
     owner = lock.stat()
     left = lock.read_text().splitlines()
@@ -142,7 +151,7 @@ def test_postgres_starts_though_its_lock_names_a_living_stranger(own):
     with subprocess.Popen([*become, "sleep", "600"]) as stranger:
         try:
             lock.write_text("\n".join([str(stranger.pid), *left[1:], ""]))
-            local.up(own, ["postgres"], report=print)
+            local.up(own, EMBEDDED, report=print)
             assert everything_works(own)
             assert stranger.poll() is None
         finally:
@@ -150,14 +159,30 @@ def test_postgres_starts_though_its_lock_names_a_living_stranger(own):
 
 
 def test_a_postgres_out_of_sight_is_ended_before_another_starts_on_its_files(own):
-    local.up(own, ["postgres"], report=print)
+    local.up(own, EMBEDDED, report=print)
     lost = states(own)["postgres"].pid
     (own.run / "postgres.json").unlink()
-    local.up(own, ["postgres"], report=print)
+    local.up(own, EMBEDDED, report=print)
     assert states(own)["postgres"].pid != lost
     stat = Path(f"/proc/{lost}/stat")
     assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
     assert everything_works(own)
+
+
+def test_postgres_starts_though_a_busy_worker_outlived_it(own):
+    """A worker that computes does not notice that its server was killed, and holds the shared memory."""
+    local.up(own, EMBEDDED, report=print)
+    busy = psycopg.connect(local.url(own, "postgres"), autocommit=True)
+    worker = busy.info.backend_pid
+    busy.pgconn.send_query(b"select count(*) from generate_series(1, 100000000000)")
+    wait_for(lambda: b"SELECT" in Path(f"/proc/{worker}/cmdline").read_bytes())
+    os.kill(states(own)["postgres"].pid, signal.SIGKILL)
+    wait_for(lambda: states(own)["postgres"].state == "stopped")
+    assert Path(f"/proc/{worker}").exists()
+    local.up(own, EMBEDDED, report=print)
+    assert everything_works(own)
+    assert not Path(f"/proc/{worker}").exists()
+    busy.close()
 
 
 def test_initdb_that_was_killed_half_way_is_done_again(make_settings, tmp_path):

@@ -68,18 +68,21 @@ def test_a_bucket_elsewhere_or_nowhere_is_refused(instance, make_settings):
 def test_a_conditional_write_has_one_winner(bucket):
     client, name = bucket
 
-    def write(number):
+    def write(place):
+        key, number = place
         try:
-            client.put_object(Bucket=name, Key="one", Body=str(number).encode(), IfNoneMatch="*")
+            client.put_object(Bucket=name, Key=key, Body=number.encode(), IfNoneMatch="*")
         except ClientError as error:
             assert error.response["Error"]["Code"] == "PreconditionFailed"
             return None
-        return str(number).encode()
+        return key, number
 
+    places = [(f"key {key}", f"{number}") for key in range(10) for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        winners = [body for body in pool.map(write, range(16)) if body is not None]
-    assert len(winners) == 1
-    assert client.get_object(Bucket=name, Key="one")["Body"].read() == winners[0]
+        winners = [place for place in pool.map(write, places) if place is not None]
+    assert len(winners) == len(dict(winners)) == 10
+    for key, number in winners:
+        assert client.get_object(Bucket=name, Key=key)["Body"].read(1) == number.encode()
 
 
 def test_what_was_stored_outlives_kill_9(instance, bucket):

@@ -162,6 +162,21 @@ def test_children_of_a_killed_program_are_stopped_with_it(make):
     assert not is_alive(child)
 
 
+def test_a_dead_process_that_nobody_has_collected_counts_as_dead(make):
+    """As in a container whose first process collects nobody."""
+    service = make()
+    supervisor.start(service, print)
+    pid = supervisor.status(service).pid
+    (uncollected,) = (child for child in supervisor._children if child.pid == pid)
+    supervisor._children.remove(uncollected)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: supervisor.status(service).state == "stopped")
+    assert uncollected.returncode is None
+    supervisor.start(service, print)
+    assert supervisor.status(service).state == "running"
+    uncollected.wait()
+
+
 def test_a_program_that_ignores_the_signal_is_ended_all_the_same(make):
     service = make("trap '' TERM; echo $$ > started; touch ready; while :; do sleep 0.1; done")
     supervisor.start(service, print)
