@@ -1,7 +1,8 @@
 """One delivery from its source to the raw table, in one transaction: all of its rows or none.
 
-The file is downloaded to an unnamed file, which the system removes whatever happens to this process. Rows are parsed
-while the database takes those before them into a staging table; what raw does not hold yet goes in from there.
+The file is downloaded to an unnamed file, which the system removes whatever happens to this process. Its rows go
+in batches through a staging table into raw, where each is added unless it is there: while the database takes one
+batch, the next is parsed.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from io import BytesIO
+from itertools import islice
 from typing import BinaryIO, Literal
 
 import psycopg
@@ -31,6 +34,9 @@ from ingestion.parse import Parser
 from ingestion.raw_tables import table_name
 
 _LOAD_LOCK = 7_205_102  # with the hash of an interface: one transaction at a time adds rows to its raw table
+
+CHUNKS_OF_A_BATCH = 4
+"""Chunks (1 MiB or more each) that are parsed while the rows of those before them are written."""
 
 State = Literal["loaded", "known", "not_ready", "busy", "quarantined", "failed"]
 
@@ -67,6 +73,14 @@ class _Spooled:
     size_bytes: int
     fingerprint: str | None
     seconds: float
+
+
+@dataclass(slots=True)
+class _Seconds:
+    """Time spent on parsing and on writing, which go on side by side."""
+
+    parse: float = 0.0
+    load: float = 0.0
 
 
 class _HashingWriter:
@@ -229,10 +243,8 @@ class _Load:
             findings = FindingsSpill(spill_file)
             try:
                 with self.connection.transaction():
-                    started = time.perf_counter()
-                    self._stage(counts, unknown, findings)
-                    parsed = time.perf_counter()
-                    self._insert(counts)
+                    seconds = self._read_and_write(counts, unknown, findings)
+                    self._refuse_if_too_bad(counts)
                     self._write_findings(findings)
                     ledger.note_unknown_fields(
                         self.connection, self.contract.interface, self.file_id, unknown
@@ -242,26 +254,42 @@ class _Load:
                         self.file_id,
                         counts,
                         fingerprint=self.spooled.fingerprint,
-                        parse_seconds=parsed - started,
-                        load_seconds=time.perf_counter() - parsed,
+                        parse_seconds=seconds.parse,
+                        load_seconds=seconds.load,
                     )
             except _TooManyBadRowsError as problem:
                 return self._quarantine(problem, counts.read, findings)
         return FileOutcome(self.name.name, "loaded", self.file_id, counts, tuple(sorted(unknown)))
 
-    def _stage(self, counts: Counts, unknown: set[str], findings: FindingsSpill) -> None:
-        """Parse the file into the staging table, and refuse the file if too many of its rows are bad."""
-        self.connection.execute(_staging_ddl(self.contract))
+    def _read_and_write(self, counts: Counts, unknown: set[str], findings: FindingsSpill) -> _Seconds:
+        """Parse the file, and write each batch of its rows while the next one is parsed."""
+        seconds = _Seconds()
         parser = Parser(self.contract, self.settings.caller_hash_key.get_secret_value().encode(), self.now)
-        with self.connection.cursor().copy("copy staging from stdin") as copy:
-            for chunk in chunks_of(self.spooled.bytes, packed=self.name.is_packed):
-                parsed = parser.parse(chunk)
-                copy.write("".join(parsed.rows))
-                findings.add(parsed.findings)
-                unknown |= parsed.unknown_fields
-                counts.read += parsed.read
-                counts.cards_redacted += parsed.cards_redacted
-        counts.quarantined = findings.count
+        chunks = chunks_of(self.spooled.bytes, packed=self.name.is_packed)
+        self.connection.execute(_staging_ddl(self.contract))
+        with ThreadPoolExecutor(1) as writer:
+            under_way: Future[int] | None = None
+            while batch := list(islice(chunks, CHUNKS_OF_A_BATCH)):
+                started = time.perf_counter()
+                rows: list[str] = []
+                for chunk in batch:
+                    parsed = parser.parse(chunk)
+                    rows += parsed.rows
+                    findings.add(parsed.findings)
+                    unknown |= parsed.unknown_fields
+                    counts.read += parsed.read
+                    counts.cards_redacted += parsed.cards_redacted
+                counts.quarantined = findings.count
+                seconds.parse += time.perf_counter() - started
+                if under_way is not None:
+                    counts.loaded += under_way.result()
+                under_way = writer.submit(self._write, rows, seconds) if rows else None
+            if under_way is not None:
+                counts.loaded += under_way.result()
+        counts.unchanged = counts.read - counts.quarantined - counts.loaded
+        return seconds
+
+    def _refuse_if_too_bad(self, counts: Counts) -> None:
         if counts.read == 0:
             raise FileRefusedError("empty_file", "The file holds no row.")
         if counts.quarantined == counts.read:
@@ -275,8 +303,9 @@ class _Load:
                 f"{self.settings.max_bad_row_share:.1%}: none is loaded.",
             )
 
-    def _insert(self, counts: Counts) -> None:
-        """Take from the staging table what raw does not hold, and note where the rest was seen last."""
+    def _write(self, rows: list[str], seconds: _Seconds) -> int:
+        """Put rows into raw that it does not hold, note where the rest was seen last, and count the new ones."""
+        started = time.perf_counter()
         names = _Names(self.contract)
         values = {
             "position": self.name.position + "_",
@@ -288,12 +317,14 @@ class _Load:
         self.connection.execute(
             "select pg_advisory_xact_lock(%s, hashtext(%s))", (_LOAD_LOCK, self.contract.interface)
         )
-        staged = counts.read - counts.quarantined
-        counts.loaded = self.connection.execute(names.fill(_INSERT), values).rowcount
-        counts.unchanged = staged - counts.loaded
-        if counts.unchanged:
-            self.connection.execute("analyze staging")
+        with self.connection.cursor().copy("copy staging from stdin") as copy:
+            copy.write("".join(rows))
+        loaded = self.connection.execute(names.fill(_INSERT), values).rowcount
+        if loaded < len(rows):
             self.connection.execute(names.fill(_SEEN_AGAIN), values)
+        self.connection.execute("truncate staging")
+        seconds.load += time.perf_counter() - started
+        return loaded
 
     def _write_findings(self, findings: FindingsSpill) -> None:
         if findings.count:

@@ -22,6 +22,7 @@ from ingestion.findings import ROW_RULES, Finding, RowRefusedError
 from ingestion.lines import Chunk
 from ingestion.privacy import (
     RawTextMask,
+    begin_hmac,
     caller_key,
     flatten_digits,
     mask,
@@ -175,7 +176,7 @@ class _CallerColumns(dict[str | None, str]):
 
     def __init__(self, secret: bytes) -> None:
         super().__init__()
-        self._secret = secret
+        self._secret = begin_hmac(secret)
 
     def __missing__(self, number: str | None) -> str:
         if len(self) >= _REMEMBERED:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Any, Literal
 
 import phonenumbers
@@ -54,8 +53,17 @@ def caller_e164(number: str) -> str | None:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
-def caller_key(number: str | None, secret: bytes) -> tuple[str | None, MissingReason | None]:
+def begin_hmac(secret: bytes) -> hmac.HMAC:
+    """The secret key made ready for `caller_key`."""
+    return hmac.new(secret, digestmod="sha256")
+
+
+def caller_key(number: str | None, secret: hmac.HMAC) -> tuple[str | None, MissingReason | None]:
     """What is stored in place of a caller's number.
+
+    Args:
+        number: As it was sent.
+        secret: HMAC-SHA-256 begun with the secret key, as `begin_hmac` makes it; it stays as it is.
 
     Returns:
         HMAC-SHA-256 of its E.164 form as 64 hex digits, and None; or None, and why there is no key.
@@ -69,7 +77,9 @@ def caller_key(number: str | None, secret: bytes) -> tuple[str | None, MissingRe
     e164 = caller_e164(number)
     if e164 is None:
         return None, "unparseable"
-    return hmac.digest(secret, e164.encode("ascii"), sha256).hex(), None
+    keyed = secret.copy()
+    keyed.update(e164.encode("ascii"))
+    return keyed.hexdigest(), None
 
 
 def may_hold_card(flattened: bytes) -> bool:

@@ -11,7 +11,7 @@ from infra.postgres import connect
 from infra.settings import Settings
 from ingestion.contract import Contract, interfaces, load_contract
 
-_TABLES_LOCK = 7_205_002  # any fixed number: `create table if not exists` fails when two sessions race
+_TABLES_LOCK = 7_205_103  # any fixed number: `create table if not exists` fails when two sessions race
 
 
 def ensure_raw_tables(settings: Settings) -> None:
@@ -23,11 +23,17 @@ def ensure_raw_tables(settings: Settings) -> None:
 
 def ensure_raw_table(connection: Connection, contract: Contract) -> None:
     """Make the raw table of one contract if it is not there yet; nothing is done to one that is."""
+    if _is_there(connection, contract):
+        return
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", (_TABLES_LOCK,))
-        if connection.execute("select to_regclass(%s)", (contract.raw_table,)).fetchone() == (None,):
+        if not _is_there(connection, contract):
             for statement in raw_table_ddl(contract):
                 connection.execute(statement)
+
+
+def _is_there(connection: Connection, contract: Contract) -> bool:
+    return connection.execute("select to_regclass(%s)", (contract.raw_table,)).fetchone() != (None,)
 
 
 def table_name(contract: Contract) -> sql.Identifier:

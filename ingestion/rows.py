@@ -96,18 +96,12 @@ class Instants:
         self.minutes: dict[str, str] = {}
         self.rests = _Rests()
 
-    def keep(self, text: str) -> str:
-        """One timestamp as it is kept.
+    def work_out(self, text: str) -> str:
+        """A timestamp whose parts were not met before; its minute is remembered.
 
         Raises:
             RowRefusedError: It is none, or lies outside the range.
         """
-        try:
-            return self.minutes[text[:16]] + self.rests[text[16:]]
-        except KeyError:
-            return self._work_out(text)
-
-    def _work_out(self, text: str) -> str:
         match = _TIMESTAMP.fullmatch(text)
         if match is None:
             raise RowRefusedError("timestamp_format", f"{text[:40]!r} is no timestamp")
@@ -283,13 +277,19 @@ def _timestamp_step(fields: tuple[Field, ...], instants: Instants) -> _Step:
         if field.items is not None and field.items.kind == "object"
     ]
 
+    minutes, rests = instants.minutes, instants.rests
+
     def keep(holder: Record, names: list[str]) -> None:
         name = ""
         try:
             for name in names:  # named in the error
                 value = getattr(holder, name)
                 if value is not None:
-                    setattr(holder, name, instants.keep(value))
+                    try:
+                        kept = minutes[value[:16]] + rests[value[16:]]
+                    except KeyError:
+                        kept = instants.work_out(value)
+                    setattr(holder, name, kept)
         except RowRefusedError as refused:
             refused.field = name
             raise

@@ -62,7 +62,7 @@ def bench_ingest(settings: Settings, folder: Path, rows: int = 100_000, rounds: 
                 file.writelines(json.dumps(record) + "\n" for record in records(rows, seed=number))
             size += path.stat().st_size
             started = time.perf_counter()
-            summary = ingest(settings, "telephony_call", str(folder))
+            summary = ingest(settings, "telephony_call", str(path))
             ingested.append(time.perf_counter() - started)
             assert summary.counts.loaded == rows, summary.as_text()
             if number == 1:
