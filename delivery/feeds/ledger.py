@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import class_row
-from psycopg.sql import SQL, Composed, Identifier, Literal
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from delivery.feeds.catalogue import PARTITION, Column, Feed
 
@@ -70,20 +70,20 @@ def record_committed(
     connection: psycopg.Connection, feed: Feed, batch: Batch, *, rows: int | None, delta_version: int | None
 ) -> None:
     """Record that the table holds the batch. Rows and Delta version are for people; None if not known."""
-    key = (feed.name, batch.feed_version)
     with connection.transaction():
-        connection.execute("delete from ops.feed_outbox where feed = %s and feed_version = %s", key)
+        _empty_outbox(connection, feed)
         connection.execute(
             "update ops.feed_batches set state = 'committed', committed_at = now(), rows = %s, "
             "delta_version = %s where feed = %s and feed_version = %s",
-            (rows, delta_version, *key),
+            (rows, delta_version, feed.name, batch.feed_version),
         )
 
 
 def forget_lost_table(connection: psycopg.Connection, feed: Feed, reason: str) -> None:
     """Mark every batch as lost, so that the feed is published again from the beginning."""
     with connection.transaction():
-        for table in ("feed_files", "feed_rows", "feed_outbox"):
+        _empty_outbox(connection, feed)
+        for table in ("feed_files", "feed_rows"):
             statement = SQL("delete from ops.{} where feed = %s").format(Identifier(table))
             connection.execute(statement, (feed.name,))
         connection.execute(
@@ -91,6 +91,13 @@ def forget_lost_table(connection: psycopg.Connection, feed: Feed, reason: str) -
             "where feed = %s and state <> 'lost'",
             (reason, feed.name),
         )
+
+
+def _empty_outbox(connection: psycopg.Connection, feed: Feed) -> None:
+    """Let go of the rows of the planned batch."""
+    outbox = _outbox(feed)
+    if feed.key and connection.execute("select to_regclass(%s)", (outbox.as_string(),)).fetchone() != (None,):
+        connection.execute(SQL("truncate {}").format(outbox))
 
 
 # --- Planning --------------------------------------------------------------------------------
@@ -168,14 +175,9 @@ def _pin_rows(connection: psycopg.Connection, feed: Feed, feed_version: int, bui
     Returns:
         How many rows were pinned.
     """
-    key = SQL(", ").join(SQL("{}, {}").format(Literal(name), Identifier(name)) for name in feed.key)
-    names = {
-        "columns": _casts(feed.columns),
-        "relation": SQL(feed.relation),
-        "row_key": SQL("jsonb_build_object({})::text").format(key),
-        "partition": Literal(PARTITION),
-    }
+    names = _names(feed)
     parameters = {"feed": feed.name, "version": feed_version, "build": build_id, "limit": MAX_BATCH_ROWS}
+    connection.execute(SQL("create table if not exists {outbox} ({pinned_types})").format(**names))
     pinned = connection.execute(SQL(_PIN_CHANGED).format(**names), parameters).rowcount
     if pinned == MAX_BATCH_ROWS:
         connection.execute(
@@ -198,32 +200,25 @@ def _pin_rows(connection: psycopg.Connection, feed: Feed, feed_version: int, bui
 
 
 _PIN_CHANGED = """
-with current_rows as (
-    select {columns}, false as is_withdrawn from {relation}
+with candidates as materialized (
+    select {casts}, {row_key} as row_key, md5(row({content})::text)::uuid as content_hash
+    from {relation}
     where build_id > (
         select coalesce(max(build_id), 0) from ops.feed_batches
         where feed = %(feed)s and state <> 'lost' and complete and feed_version <> %(version)s
     )
 ),
-candidates as (
-    select
-        {row_key} as row_key,
-        to_jsonb(current_rows) as content,
-        md5((to_jsonb(current_rows) - 'build_id')::text)::uuid as content_hash
-    from current_rows
-),
-changed as (
+changed as materialized (
     select candidates.*
     from candidates
     left join ops.feed_rows as published
         on published.feed = %(feed)s and published.row_key = candidates.row_key
     where candidates.content_hash is distinct from published.content_hash
-    order by candidates.content ->> {partition}, candidates.row_key
+    order by candidates.{partition}, candidates.row_key
     limit %(limit)s
 ),
 outbox as (
-    insert into ops.feed_outbox (feed, feed_version, content)
-    select %(feed)s, %(version)s, content from changed
+    insert into {outbox} ({columns}, is_withdrawn) select {columns}, false from changed
 )
 insert into ops.feed_rows (feed, row_key, content_hash, feed_version)
 select %(feed)s, row_key, content_hash, %(version)s from changed
@@ -244,13 +239,32 @@ with gone as (
         and not exists (select from {relation} where {row_key} = row_key)
     returning row_key
 )
-insert into ops.feed_outbox (feed, feed_version, content)
-select
-    %(feed)s,
-    %(version)s,
-    row_key::jsonb || jsonb_build_object('build_id', %(build)s::bigint, 'is_withdrawn', true)
-from gone
+insert into {outbox} ({key}, build_id, is_withdrawn)
+select {key}, %(build)s, true
+from gone cross join jsonb_to_record(row_key::jsonb) as record ({key_types})
 """
+
+
+def _outbox(feed: Feed) -> Identifier:
+    """The table of the rows of a planned batch, as they stood when it was planned. Empty while there is none."""
+    return Identifier("ops", f"outbox_{feed.model}")
+
+
+def _names(feed: Feed) -> dict[str, Composable]:
+    """What the statements above call the parts of a feed."""
+    pairs = SQL(", ").join(SQL("{}, {}").format(Literal(name), Identifier(name)) for name in feed.key)
+    return {
+        "relation": SQL(feed.relation),
+        "outbox": _outbox(feed),
+        "partition": Identifier(PARTITION),
+        "columns": SQL(", ").join(Identifier(each.name) for each in feed.columns),
+        "casts": _casts(feed.columns),
+        "content": _casts(each for each in feed.columns if each.name != "build_id"),
+        "pinned_types": _typed(feed.pinned_columns),
+        "key": SQL(", ").join(map(Identifier, feed.key)),
+        "key_types": _typed(each for each in feed.columns if each.name in feed.key),
+        "row_key": SQL("jsonb_build_object({})::text").format(pairs),
+    }
 
 
 # --- Reading --------------------------------------------------------------------------------
@@ -258,13 +272,8 @@ from gone
 
 def read_rows(connection: psycopg.Connection, feed: Feed, batch: Batch) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the rows of a planned batch, in the feed's order and columns, in chunks. Needs a transaction."""
-    if feed.key:
-        fields = (SQL("{} {}").format(Identifier(each.name), SQL(each.kind)) for each in feed.pinned_columns)
-        source = SQL(
-            "ops.feed_outbox, jsonb_to_record(content) as record ({}) "
-            "where feed = %(feed)s and feed_version = %(version)s"
-        ).format(SQL(", ").join(fields))
-    else:
+    source: Composable = _outbox(feed)
+    if not feed.key:
         source = SQL(
             "{} where file_id = any(array("
             "select file_id from ops.feed_files where feed = %(feed)s and feed_version = %(version)s))"
@@ -282,3 +291,8 @@ def read_rows(connection: psycopg.Connection, feed: Feed, batch: Batch) -> Itera
 def _casts(columns: Iterable[Column]) -> Composed:
     """Select list that gives each column exactly the type that the feed declares."""
     return SQL(", ").join(SQL("{}::{}").format(Identifier(each.name), SQL(each.kind)) for each in columns)
+
+
+def _typed(columns: Iterable[Column]) -> Composed:
+    """The same columns with their types, as a table declares them."""
+    return SQL(", ").join(SQL("{} {}").format(Identifier(each.name), SQL(each.kind)) for each in columns)

@@ -75,7 +75,7 @@ def assert_exactly_once(world: World, rounds: int) -> None:
         assert last[1] == "committed"
         assert last[0] == world.table(feed).transaction_version(feed.name)
         assert all(state != "planned" for _, state, _ in world.batches(feed))
-    assert world.execute("select count(*) from ops.feed_outbox") == [(0,)]
+    assert world.execute("select count(*) from ops.outbox_feed_annex_b_calls_v1") == [(0,)]
 
 
 def test_killed_after_any_step(world: World) -> None:

@@ -152,7 +152,7 @@ def test_files_are_partitioned_by_local_date_one_each_per_batch(world: World) ->
 def test_the_outbox_is_empty_once_everything_is_out(world: World) -> None:
     world.figure(world.release(), "PAL", 1)
     quietly(world)
-    assert world.execute("select count(*) from ops.feed_outbox") == [(0,)]
+    assert world.execute("select count(*) from ops.outbox_feed_annex_b_calls_v1") == [(0,)]
     assert world.execute("select count(*) from ops.feed_rows") == [(1,)]
 
 
