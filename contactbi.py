@@ -102,11 +102,13 @@ def ingest(
         typer.Argument(help="Folder, file, sftp://... or s3://... Default: the SFTP server of the settings."),
     ] = None,
 ) -> None:
-    """Load new files of an interface into the raw tables."""
+    """Load new files of an interface into the raw tables. Exit code 1: a file could not be read; nothing of it loaded."""
     from ingestion.run import ingest as ingest_files
 
     summary = ingest_files(load_settings(), interface, source, console=console)
     _say(summary.as_text())
+    if summary.files("failed"):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -207,7 +209,10 @@ def run(
     _step(f"Sending the files of {folder} to the SFTP server, as a supplier does")
     send(settings, folder, report=_say)
     _step("Loading them into the raw tables")
-    _say(ingest_files(settings, "telephony_call", None, console=console).as_text())
+    loaded = ingest_files(settings, "telephony_call", None, console=console)
+    _say(loaded.as_text())
+    if loaded.files("failed"):
+        raise typer.Exit(1)
     _step("Building the marts")
     built = build_marts(settings, as_of=end_of_data(settings), report=_say)
     _say(built.as_text())
