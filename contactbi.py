@@ -102,7 +102,7 @@ def ingest(
         typer.Argument(help="Folder, file, sftp://... or s3://... Default: the SFTP server of the settings."),
     ] = None,
 ) -> None:
-    """Load new files of an interface into the raw tables. Exit code 1: a file could not be read; nothing of it loaded."""
+    """Load new files of an interface into the raw tables. Exit code 1: a file could not be read."""
     from ingestion.run import ingest as ingest_files
 
     summary = ingest_files(load_settings(), interface, source, console=console)

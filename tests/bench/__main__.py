@@ -22,9 +22,13 @@ from tests.bench.ingest import bench_ingest
 
 def main() -> None:
     """Run the benchmarks and print their results."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--rows", type=int, default=100_000, help="rows of each file of the load")
-    options.add_argument("--calls-per-day", type=int, default=2_000, help="calls a day of the history to build on")
+    options.add_argument(
+        "--calls-per-day", type=int, default=2_000, help="calls a day of the history to build on"
+    )
     options.add_argument("--months", type=int, nargs=2, default=[1, 12], help="lengths of history to compare")
     choice = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="contactbi-bench-") as home:
@@ -34,7 +38,9 @@ def main() -> None:
         settings = load_settings()
         local.up(settings, ["postgres"], report=print)
         try:
-            print(bench_ingest(_fresh_warehouse(settings, "load"), _folder(home, "load"), choice.rows).as_text())
+            print(
+                bench_ingest(_fresh_warehouse(settings, "load"), _folder(home, "load"), choice.rows).as_text()
+            )
             short, long = (
                 bench_build(
                     _fresh_warehouse(settings, f"months_{months}"),
@@ -46,7 +52,9 @@ def main() -> None:
             )
             print(short.as_text())
             print(long.as_text())
-            print(f"One new file, long history against short: ratio {long.added_seconds / short.added_seconds:.2f}.")
+            print(
+                f"One new file, long history against short: ratio {long.added_seconds / short.added_seconds:.2f}."
+            )
         finally:
             local.down(settings, None, report=print)
 
@@ -63,7 +71,9 @@ def _fresh_warehouse(settings: Settings, name: str) -> Settings:
     admin = url.set(username="postgres", database="postgres").render_as_string(hide_password=False)
     with closing(psycopg.connect(admin, autocommit=True)) as server:
         server.execute(f"create database bench_{name} template warehouse owner contactbi")
-    os.environ["CONTACTBI_DATABASE_URL"] = url.set(database=f"bench_{name}").render_as_string(hide_password=False)
+    os.environ["CONTACTBI_DATABASE_URL"] = url.set(database=f"bench_{name}").render_as_string(
+        hide_password=False
+    )
     return load_settings()
 
 
