@@ -7,17 +7,20 @@ whatever a command does, the function it calls does without it.
 from __future__ import annotations
 
 import json
+import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from infra.settings import Settings, load_settings
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console()
 
 
@@ -258,8 +261,14 @@ def _where_to_look(settings: Settings) -> str:
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line. An error that a reader can act on is one message, not a traceback; exit code 1."""
+    try:
+        app()
+    except (RuntimeError, ValueError, psycopg.OperationalError) as error:
+        if os.environ.get("CONTACTBI_LOG_LEVEL", "").upper() == "DEBUG":
+            raise
+        Console(stderr=True).print(str(error), soft_wrap=True, markup=False, highlight=False)
+        sys.exit(1)
 
 
 if __name__ == "__main__":
