@@ -9,7 +9,6 @@ failed gate says which rows, and its data docs show the same. This module knows 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +78,6 @@ def run_checks(gate: str, checks: Iterable[Check], url: URL, batch: str, docs: P
         What did not hold, in the order of the checks. A check whose query fails counts as not holding.
     """
     checks = list(checks)
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx  # takes seconds: only those who check pay for it
     from great_expectations.checkpoint.actions import UpdateDataDocsAction
     from great_expectations.data_context.types.base import ProgressBarsConfig

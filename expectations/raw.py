@@ -61,10 +61,13 @@ def raw_checks() -> list[Check]:
             "volume",
             "Rows read are rows loaded, unchanged and quarantined, file by file.",
             """
-            select batch_id, name || ' has ' || coalesce(rows_read::text, 'no number of') || ' rows read and '
-                || coalesce((rows_loaded + rows_unchanged + rows_quarantined)::text, 'no number of') || '
-                accounted for' as detail
-            from batch where rows_read is distinct from rows_loaded + rows_unchanged + rows_quarantined
+            select
+                batch_id,
+                name || ' has ' || coalesce(rows_read::text, 'no number of') || ' rows read and '
+                || coalesce((rows_loaded + rows_unchanged + rows_quarantined)::text, 'no number of')
+                || ' accounted for' as detail
+            from batch
+            where rows_read is distinct from rows_loaded + rows_unchanged + rows_quarantined
             """,
         ),
         Check(
@@ -73,8 +76,8 @@ def raw_checks() -> list[Check]:
             """
             select batch_id, name || ' should have ' || rows_loaded || ' rows and has ' || held as detail
             from (
-                select files.*, (select count(*) from raw.telephony_call where _file_id = files.file_id) as
-                held from batch as files
+                select files.*, (select count(*) from raw.telephony_call where _file_id = files.file_id) as held
+                from batch as files
             ) as counted
             where held <> rows_loaded
             """,
@@ -83,10 +86,10 @@ def raw_checks() -> list[Check]:
             "volume",
             "Each row that was refused is in quarantine.rows.",
             """
-            select batch_id, name || ' should have ' || rows_quarantined || ' rows there and has ' || held as
-            detail from (
-                select files.*, (select count(*) from quarantine.rows where rows.file_id = files.file_id) as
-                held from batch as files where state = 'loaded'
+            select batch_id, name || ' should have ' || rows_quarantined || ' rows there and has ' || held as detail
+            from (
+                select files.*, (select count(*) from quarantine.rows where rows.file_id = files.file_id) as held
+                from batch as files where state = 'loaded'
             ) as counted
             where held < rows_quarantined
             """,
@@ -159,9 +162,11 @@ def raw_checks() -> list[Check]:
             "distribution",
             "At most one row in a hundred of a batch is quarantined.",
             f"""
-            select batch_id, sum(rows_quarantined) || ' of ' || sum(rows_read) || ' rows are quarantined' as
-            detail from batch where state = 'loaded' group by batch_id having sum(rows_read) >= {ENOUGH_ROWS}
-            and sum(rows_quarantined) > 0.01 * sum(rows_read)
+            select batch_id, sum(rows_quarantined) || ' of ' || sum(rows_read) || ' rows are quarantined' as detail
+            from batch
+            where state = 'loaded'
+            group by batch_id
+            having sum(rows_read) >= {ENOUGH_ROWS} and sum(rows_quarantined) > 0.01 * sum(rows_read)
             """,
             severity="warning",
         ),
@@ -180,10 +185,11 @@ def raw_checks() -> list[Check]:
 def _calls_where(condition: str) -> str:
     """The calls that meet a condition, per file: how many, and the first of them with their lines."""
     return f"""
-        select files.batch_id, files.name || ': ' || count(*) || ' calls, such as ' ||
-        array_to_string((array_agg(
-            coalesce(calls.call_id, '?') || ' (line ' || calls._line_number || ')' order by calls._line_number
-        ))[1:20], ', ') as detail
+        select
+            files.batch_id,
+            files.name || ': ' || count(*) || ' calls, such as ' || array_to_string((array_agg(
+                coalesce(calls.call_id, '?') || ' (line ' || calls._line_number || ')' order by calls._line_number
+            ))[1:20], ', ') as detail
         {_CALLS}
         where {condition}
         group by files.batch_id, files.file_id, files.name
@@ -193,9 +199,12 @@ def _calls_where(condition: str) -> str:
 def _share_above(limit: float, condition: str, words: str) -> str:
     """Batches in which the share of calls that meet a condition is above a limit."""
     return f"""
-        select files.batch_id, count(*) filter (where {condition}) || ' of ' || count(*) || ' calls {words}'
-        as detail {_CALLS} group by files.batch_id having count(*) >= {ENOUGH_ROWS} and count(*) filter (where
-        {condition}) > {limit} * count(*)
+        select
+            files.batch_id,
+            count(*) filter (where {condition}) || ' of ' || count(*) || ' calls {words}' as detail
+        {_CALLS}
+        group by files.batch_id
+        having count(*) >= {ENOUGH_ROWS} and count(*) filter (where {condition}) > {limit} * count(*)
     """
 
 

@@ -38,10 +38,9 @@ def release_checks(build_id: int) -> list[Check]:
             "schema",
             "The feeds have exactly the columns of their contracts.",
             f"""
-            select coalesce(expected.feed, actual.feed) || '.' || coalesce(expected.name, actual.name) || '
-            should be '
-                || coalesce(expected.type, 'absent') || ' and is ' || coalesce(actual.type, 'missing') as
-                detail
+            select
+                coalesce(expected.feed, actual.feed) || '.' || coalesce(expected.name, actual.name) || ' should be '
+                || coalesce(expected.type, 'absent') || ' and is ' || coalesce(actual.type, 'missing') as detail
             from (
                 select feed, name, expected.type::regtype::text as type
                 from (values {_all_columns()}) as expected (feed, name, type)
@@ -118,9 +117,9 @@ def release_checks(build_id: int) -> list[Check]:
             "freshness",
             "The figures stand at an instant no earlier than a day before the newest file that they are made of.",
             f"""
-            select 'the figures stand at ' || builds.as_of || ', and ' || newest.name || ' was sent at ' ||
-            newest.file_stamp
-                as detail
+            select
+                'the figures stand at ' || builds.as_of || ', and ' || newest.name || ' was sent at '
+                || newest.file_stamp as detail
             from ops.builds as builds
             cross join {_newest_file(build_id)} as newest
             where builds.build_id = {build_id} and builds.as_of < newest.file_stamp - interval '1 day'
@@ -130,9 +129,9 @@ def release_checks(build_id: int) -> list[Check]:
             "freshness",
             "The newest file is less than a day old.",
             f"""
-            select newest.name || ' was sent at ' || newest.file_stamp || ', and the figures stand at ' ||
-            builds.as_of
-                as detail
+            select
+                newest.name || ' was sent at ' || newest.file_stamp || ', and the figures stand at '
+                || builds.as_of as detail
             from ops.builds as builds
             cross join {_newest_file(build_id)} as newest
             where builds.build_id = {build_id} and builds.as_of > newest.file_stamp + interval '1 day'
@@ -169,23 +168,23 @@ def release_checks(build_id: int) -> list[Check]:
             f"""
             select {_KEY} as detail from batch
             where wait_avg_seconds not between wait_min_seconds and wait_max_seconds
-                or wait_avg_seconds_abandoned not between wait_min_seconds_abandoned and
-                wait_max_seconds_abandoned or wait_avg_seconds_all not between wait_min_seconds_all and
-                wait_max_seconds_all
+                or wait_avg_seconds_abandoned not between wait_min_seconds_abandoned and wait_max_seconds_abandoned
+                or wait_avg_seconds_all not between wait_min_seconds_all and wait_max_seconds_all
             """,
         ),
         Check(
             "distribution",
             "At most one call in a hundred is made to a number of no line of business.",
             """
-            select unmapped.calls || ' of ' || total.calls || ' calls' as detail
-            from (select sum(calls_received) as calls from batch where grain = 'year' and line_of_business =
-            'UNMAPPED')
-                as unmapped
-            cross join (select sum(calls_received) as calls from batch where grain = 'year' and
-            line_of_business = 'ALL')
-                as total
-            where unmapped.calls > 0.01 * total.calls
+            select unmapped || ' of ' || total || ' calls' as detail
+            from (
+                select
+                    sum(calls_received) filter (where line_of_business = 'UNMAPPED') as unmapped,
+                    sum(calls_received) filter (where line_of_business = 'ALL') as total
+                from batch
+                where grain = 'year'
+            ) as calls
+            where unmapped > 0.01 * total
             """,
             severity="warning",
         ),
@@ -201,9 +200,12 @@ def _does_not_add_up(name: str) -> str:
 
 def _newest_file(build_id: int) -> str:
     return f"""(
-        select files.name, files.file_stamp from ops.build_files as taken inner join ops.files as files using
-        (file_id) where taken.build_id <= {build_id} and files.file_stamp is not null order by
-        files.file_stamp desc limit 1
+        select files.name, files.file_stamp
+        from ops.build_files as taken
+        inner join ops.files as files using (file_id)
+        where taken.build_id <= {build_id} and files.file_stamp is not null
+        order by files.file_stamp desc
+        limit 1
     )"""
 
 
