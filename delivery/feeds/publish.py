@@ -158,17 +158,16 @@ class _Publisher:
         """Commit the batch to the table unless it is there; return the table that holds it."""
         if table is not None and self.version_in(table) == batch.feed_version:
             return table
-        failure: Exception | None = None
         try:
-            self.write(batch, table or self.create_table())
+            table = table or self.create_table()
+            self.write(batch, table)
         except Exception as error:  # whatever it was, only the table knows whether the commit landed
-            failure = error
-        table = self.open_table()
-        if table is None or self.version_in(table) != batch.feed_version:
-            raise PublishError(
-                f"{self.feed.name}: batch {batch.feed_version} did not reach {self.address}: {failure}. "
-                "It stays planned; run `contactbi publish` again."
-            ) from failure
+            table = self.open_table()
+            if table is None or self.version_in(table) != batch.feed_version:
+                raise PublishError(
+                    f"{self.feed.name}: batch {batch.feed_version} did not reach {self.address}: {error}. "
+                    "It stays planned; run `contactbi publish` again."
+                ) from error
         self.report(f"{self.feed.name}: batch {batch.feed_version} is in the table")
         return table
 
@@ -179,6 +178,7 @@ class _Publisher:
             partition_by=[PARTITION],
             mode="ignore",
             description=self.feed.meaning,
+            configuration={"delta.checkpointInterval": "20"},  # small batches: readers replay a short log
             storage_options=self.storage_options,
         )
 
@@ -208,10 +208,12 @@ class _Publisher:
 
     def record(self, batch: ledger.Batch, table: DeltaTable) -> int:
         """Record that the batch landed, with what the table's own history says of it; return its rows."""
-        version = str(batch.feed_version)
-        commit = next((entry for entry in table.history(20) if entry.get("feed_version") == version), None)
-        rows = commit["operationMetrics"]["num_added_rows"] if commit else None
-        delta_version = commit["version"] if commit else None
+        (last,) = table.history(1)
+        is_it = last.get("feed_version") == str(
+            batch.feed_version
+        )  # else somebody has tidied the table since
+        rows = last["operationMetrics"]["num_added_rows"] if is_it else None
+        delta_version = last["version"] if is_it else None
         ledger.record_committed(self.connection, self.feed, batch, rows=rows, delta_version=delta_version)
         self.report(f"{self.feed.name}: batch {batch.feed_version} is recorded")
         return rows or 0

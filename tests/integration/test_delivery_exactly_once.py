@@ -29,6 +29,19 @@ pytestmark = pytest.mark.services
 STEPS = 3 * len(FEEDS)
 """Lines that a publisher reports when every feed has one batch: planned, in the table, recorded."""
 
+WRITES = 2 * len(FEEDS)
+"""Writes to tables that are there when every feed has one batch: a file and a commit."""
+
+LIKE_THE_FIRST = 1
+"""The second feed is a raw feed as the first is: the long tests take the first, and the third, which is not."""
+
+
+def moments(count: int) -> list[int]:
+    """The numbers of so many steps, or writes, of all feeds without those of the feed that is like the first."""
+    each = count // len(FEEDS)
+    return [number for number in range(count) if number // each != LIKE_THE_FIRST]
+
+
 PUBLISH_ERROR = 3
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["tests.fixtures.publisher"])
@@ -79,12 +92,12 @@ def assert_exactly_once(world: World, rounds: int) -> None:
 
 
 def test_killed_after_any_step(world: World) -> None:
-    for number in range(STEPS):
-        arrive(world, number)
+    for done, number in enumerate(moments(STEPS)):
+        arrive(world, done)
         killed = start_publisher(world.settings, killed_after=number + 1)
         assert outcome(killed) == -signal.SIGKILL
         quietly(world)
-        assert_exactly_once(world, rounds=number + 1)
+        assert_exactly_once(world, rounds=done + 1)
 
 
 def test_a_mart_that_changes_after_the_kill_does_not_change_the_batch(world: World) -> None:
@@ -113,33 +126,34 @@ def through(world: World, proxy: Proxy) -> Settings:
 
 
 @pytest.fixture
-def writes(world: World, proxy: Proxy) -> int:
-    """Number of PUTs of one round, once the tables are there. The world has had two rounds afterwards."""
+def two_rounds(world: World, proxy: Proxy) -> None:
+    """Make the tables, and see that a round then writes what we think it does."""
     arrive(world, 0)
     quietly(world)
     assert_exactly_once(world, rounds=1)
     arrive(world, 1)
     assert outcome(start_publisher(through(world, proxy))) == 0
-    assert len(proxy.puts) == 2 * len(FEEDS), "for each feed a file and a commit"
-    return len(proxy.puts)
+    assert len(proxy.puts) == WRITES
 
 
+@pytest.mark.usefixtures("two_rounds")
 @pytest.mark.parametrize("fault", ["drop the answer", "refuse"])
-def test_one_write_goes_wrong(world: World, proxy: Proxy, writes: int, fault: str) -> None:
-    for number in range(writes):
-        arrive(world, 2 + number)
+def test_one_write_goes_wrong(world: World, proxy: Proxy, fault: str) -> None:
+    for done, number in enumerate(moments(WRITES), start=2):
+        arrive(world, done)
         proxy.arm(("500", "503")[number % 2] if fault == "refuse" else fault, at=number)
         assert outcome(start_publisher(through(world, proxy))) in (0, PUBLISH_ERROR)
         assert len(proxy.puts) > number, "the write that goes wrong was reached"
         proxy.arm(None)
         quietly(world)
-        assert_exactly_once(world, rounds=3 + number)
+        assert_exactly_once(world, rounds=done + 1)
 
 
+@pytest.mark.usefixtures("two_rounds")
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_at_a_write(world: World, proxy: Proxy, writes: int, moment: str) -> None:
-    for number in range(writes):
-        arrive(world, 2 + number)
+def test_killed_at_a_write(world: World, proxy: Proxy, moment: str) -> None:
+    for done, number in enumerate(moments(WRITES), start=2):
+        arrive(world, done)
         publishers: queue.Queue[ForkServerProcess] = queue.Queue()
 
         def kill(publishers: queue.Queue[ForkServerProcess] = publishers) -> None:
@@ -151,7 +165,7 @@ def test_killed_at_a_write(world: World, proxy: Proxy, writes: int, moment: str)
         assert outcome(publisher) == -signal.SIGKILL
         proxy.arm(None)
         quietly(world)
-        assert_exactly_once(world, rounds=3 + number)
+        assert_exactly_once(world, rounds=done + 1)
 
 
 def test_the_first_answers_ever_are_lost(world: World, proxy: Proxy) -> None:

@@ -12,6 +12,7 @@ from delivery.feeds import ledger
 from delivery.feeds.catalogue import ANNEX_B_CALLS, CALL_LEGS, CALLS, FEEDS
 from delivery.feeds.publish import PublishedFeed, publish
 from delivery.feeds.release import ReleaseRefusedError
+from infra.s3 import s3_client
 from tests.fixtures.feed_world import World, world
 
 __all__ = ["world"]
@@ -147,6 +148,19 @@ def test_files_are_partitioned_by_local_date_one_each_per_batch(world: World) ->
     quietly(world)
     files = [uri.rsplit("/", 2)[1] for uri in world.table(CALLS).file_uris()]
     assert sorted(files) == ["local_date=2026-03-27", "local_date=2026-03-28"]
+
+
+def test_many_batches_are_read_from_a_checkpoint(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("delivery.feeds.publish.FEEDS", (CALLS,))
+    for number in range(22):
+        world.file(1)
+        world.release()
+        assert quietly(world)["raw/calls"].feed_version == number + 1
+    objects = s3_client(world.settings).list_objects_v2(
+        Bucket=world.settings.s3_bucket, Prefix="raw/calls/_delta_log/"
+    )
+    assert any("checkpoint" in each["Key"] for each in objects["Contents"])
+    assert len(world.rows(CALLS)) == 22
 
 
 def test_the_outbox_is_empty_once_everything_is_out(world: World) -> None:
