@@ -254,7 +254,7 @@ def _where_to_look(settings: Settings) -> str:
         f'  Warehouse   psql "$(.venv/bin/contactbi url postgres)"  schema marts\n'
         f"  Feeds       {local.url(settings, 's3')}  bucket {settings.s3_bucket}\n"
         f"  SFTP        {local.url(settings, 'sftp')}  put a file there and Airflow loads it\n"
-        f"  Data docs   {settings.home / 'data_docs'}\n"
+        f"  Data docs   {settings.home / 'data_docs' / 'release' / 'index.html'}\n"
         "Next: open the dashboard; `.venv/bin/contactbi --help` shows what else there is; "
         "`make down` stops everything."
     )

@@ -30,6 +30,7 @@ from rich.console import Console
 
 from infra.postgres import connect, warehouse_url
 from infra.settings import Settings
+from infra.sftp import connect_sftp, sftp_location
 from infra.simulator import simulate
 from ingestion.run import ingest
 from tests.oracle.annex_b import GRAINS_OF, KEY_OF, AnnexB
@@ -48,20 +49,24 @@ STATED_TWICE = (*GRAINS_OF, "fct_calls", "fct_call_legs")
 
 @dataclass
 class Road:
-    """A warehouse of one test's own and the folder that its files arrive in."""
+    """A warehouse of one test's own, a folder of the SFTP server that its files arrive in, and a copy of them."""
 
     settings: Settings
     inbox: Path
     arrived: set[str] = field(default_factory=set)
 
     def arrive(self, files: Sequence[Path]) -> None:
-        """Let files arrive, with their digests, and load them."""
-        for path in files:
-            for each in (path, path.with_name(f"{path.name}.sha256")):
-                if each.exists():
-                    shutil.copy(each, self.inbox / each.name)
-            self.arrived.add(path.name)
-        ingest(self.settings, "telephony_call", str(self.inbox), console=Console(quiet=True))
+        """Let files arrive over SFTP, with their digests, and load them from there."""
+        folder = sftp_location(self.settings).folder
+        with connect_sftp(self.settings) as server:
+            for path in files:
+                for each in (path.with_name(f"{path.name}.sha256"), path):
+                    if each.exists():
+                        shutil.copy(each, self.inbox / each.name)
+                        server.put(str(each), f"{folder}/{each.name}.part")
+                        server.posix_rename(f"{folder}/{each.name}.part", f"{folder}/{each.name}")
+                self.arrived.add(path.name)
+        ingest(self.settings, "telephony_call", console=Console(quiet=True))
 
     def build(self, as_of: datetime, *, full_refresh: bool = False) -> None:
         """Build the marts as of an instant; every dbt test must pass."""
@@ -105,7 +110,9 @@ def new_road(
             address = warehouse_url(instance).set(database=name).render_as_string(hide_password=False)
             inbox = tmp_path / name
             inbox.mkdir()
-            yield Road(make_settings(instance.home, database_url=address), inbox)
+            (instance.home / "sftp" / "outbox" / name).mkdir()
+            folder = str(sftp_location(instance)).rstrip("/") + f"/{name}"
+            yield Road(make_settings(instance.home, database_url=address, sftp_url=folder), inbox)
             server.execute(SQL("drop database {} with (force)").format(Identifier(name)))
 
     return one
