@@ -75,9 +75,12 @@ def ingest_telephony() -> None:
     @task(
         pool=WAREHOUSE_POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, outlets=[RAW_TELEPHONY_CALL]
     )
-    def raw_gate(outcomes: list[dict[str, Any]]) -> None:
-        if all(outcome["state"] == "not_ready" for outcome in outcomes):
-            raise AirflowSkipException("No file was whole yet.")
+    def raw_gate(outcomes: list[dict[str, Any]]) -> None:  # waits for them
+        from infra.settings import load_settings
+        from transformation.build import has_new_files
+
+        if not has_new_files(load_settings()):
+            raise AirflowSkipException("No file holds anything that the marts do not: nothing to build.")
         pass_gate("raw")
 
     raw_gate(load_file.expand_kwargs(list_files()))

@@ -117,6 +117,17 @@ def build(
     )
 
 
+def has_new_files(settings: Settings) -> bool:
+    """Whether a loaded file waits for a build: none has taken it in yet, or the one that did has not succeeded."""
+    with connect(settings) as connection:
+        row = connection.execute(
+            "select exists (select from ops.files where state = 'loaded' and not exists ("
+            "select from ops.build_files join ops.builds on builds.build_id = build_files.build_id "
+            "where build_files.file_id = files.file_id and builds.state = 'succeeded'))"
+        ).fetchone()
+    return row == (True,)
+
+
 def end_of_data(settings: Settings) -> datetime:
     """The London midnight that closes the day of the newest call, or now if that day is not over.
 
