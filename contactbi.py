@@ -115,6 +115,83 @@ def ingest(
 
 
 @app.command()
+def files(
+    interface: Annotated[str | None, typer.Argument(help="Only of this interface.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only in this state: seen, loading, loaded or quarantined.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
+) -> None:
+    """Show what the ledger knows of the files that came in."""
+    from ingestion.quarantine import files as list_files
+
+    table = Table(
+        "File", "Interface", "Name", "State", "Read", "Loaded", "Unchanged", "Quarantined", "Reason"
+    )
+    for each in list_files(load_settings(), interface, state, limit):
+        counts = (each.rows_read, each.rows_loaded, each.rows_unchanged, each.rows_quarantined)
+        shown = ["" if count is None else f"{count:,}" for count in counts]
+        table.add_row(str(each.file_id), each.interface, each.name, each.state, *shown, each.rule or "")
+    console.print(table)
+
+
+quarantine = typer.Typer(no_args_is_help=True, help="Rows and files that were refused.")
+app.add_typer(quarantine, name="quarantine")
+
+
+@quarantine.command("list")
+def quarantine_list(
+    interface: Annotated[str | None, typer.Argument(help="Only of this interface.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
+) -> None:
+    """Show what was refused, by file and rule."""
+    from ingestion.quarantine import refused
+
+    found = refused(load_settings(), interface, limit)
+    if not found:
+        _say("Nothing is in quarantine.")
+        return
+    table = Table("File", "Interface", "Name", "Rule", "Rows", "First line")
+    for each in found:
+        line = "whole file" if each.line_number is None else f"{each.line_number:,}"
+        table.add_row(str(each.file_id), each.interface, each.file, each.rule, f"{each.rows:,}", line)
+    console.print(table)
+    _say("`contactbi quarantine show FILE` shows the rows and what to do.")
+
+
+@quarantine.command("show")
+def quarantine_show(
+    file: Annotated[str, typer.Argument(help="Name of the file, or its number in the ledger.")],
+    limit: Annotated[int, typer.Option(min=1, help="At most so many rows.")] = 20,
+) -> None:
+    """Show the refused rows of a file, personal data masked, and what to do about each."""
+    from ingestion.quarantine import refused_rows
+
+    rows = refused_rows(load_settings(), file, limit)
+    for row in rows:
+        place = "The whole file" if row.line_number is None else f"Line {row.line_number:,}"
+        _say(f"{place}: {row.rule}. {row.message}")
+        if row.raw_text:
+            _say(f"    {row.raw_text}")
+    if not rows:
+        _say("Nothing of this file is in quarantine.")
+
+
+@quarantine.command("retry")
+def quarantine_retry(
+    file: Annotated[str, typer.Argument(help="Name of the file, or its number in the ledger.")],
+    release: Annotated[
+        bool, typer.Option("--release", help="A full extract: its number of rows is right as it is.")
+    ] = False,
+) -> None:
+    """Let a file be loaded again: the next ingest looks at it as if it had just arrived."""
+    from ingestion.quarantine import retry
+
+    for each in retry(load_settings(), file, release=release):
+        _say(f"{each.name} will be loaded again by `contactbi ingest {each.interface}` or Airflow.")
+
+
+@app.command()
 def build(
     as_of: AsOf = None,
     full_refresh: Annotated[
@@ -172,13 +249,26 @@ def simulate(
         str | None, typer.Option(help="Last local day, as YYYY-MM-DD. Default: yesterday.")
     ] = None,
     bad_rows: Annotated[float, typer.Option(min=0, max=1, help="Share of rows that are damaged.")] = 0.0005,
+    interface: Annotated[
+        list[str] | None, typer.Option(help="Interface to write; may be given more than once. Default: all.")
+    ] = None,
+    wip_applications: Annotated[int, typer.Option(min=0, help="Applications in hand.")] = 20_000,
+    wip_extracts: Annotated[int, typer.Option(min=0, help="WIP extracts to write: the last ones.")] = 12,
 ) -> None:
-    """Write the files that a telephony platform would send for some days of traffic."""
+    """Write the files that a contact centre's platforms would send for some days of traffic."""
     from infra.simulator import simulate as write_files
 
     last_day = datetime.strptime(end, "%Y-%m-%d").date() if end else None  # a local day, not an instant
     summary = write_files(
-        out, days=days, seed=seed, calls_per_day=calls_per_day, last_day=last_day, bad_row_share=bad_rows
+        out,
+        days=days,
+        seed=seed,
+        calls_per_day=calls_per_day,
+        last_day=last_day,
+        bad_row_share=bad_rows,
+        interfaces=interface,
+        wip_applications=wip_applications,
+        wip_extracts=wip_extracts,
     )
     _say(summary.as_text())
 

@@ -26,6 +26,7 @@ GENERATED_SECRETS = (
     "caller_hash_key",
     "postgres_password",
     "bi_password",
+    "crm_password",
     "airflow_password",
     "airflow_secret_key",
     "superset_password",
@@ -74,6 +75,9 @@ class Settings(BaseSettings):
     max_bad_row_share: float = Field(
         default=0.05, ge=0, le=1, description="More bad rows than this quarantine the file."
     )
+    max_extract_change: float = Field(
+        default=0.3, gt=0, description="A full extract is held when its rows differ by more than this share."
+    )
     polls_before_quarantine: int = Field(
         default=3, ge=1, description="Polls that a damaged file is given to become whole."
     )
@@ -84,6 +88,7 @@ class Settings(BaseSettings):
     caller_hash_key: SecretStr = SecretStr("")
     postgres_password: SecretStr = SecretStr("")
     bi_password: SecretStr = SecretStr("")
+    crm_password: SecretStr = SecretStr("")
     airflow_password: SecretStr = SecretStr("")
     airflow_secret_key: SecretStr = SecretStr("")
     superset_password: SecretStr = SecretStr("")
@@ -140,6 +145,7 @@ def load_settings() -> Settings:
 def _generate_secrets(home: Path, secrets_file: Path) -> None:
     """Write the generated secrets, once, readable by the owner alone. Two first starts at one instant agree."""
     if secrets_file.exists():
+        _add_missing_secrets(secrets_file)
         return
     home.mkdir(parents=True, exist_ok=True)
     lines = [f"CONTACTBI_{name.upper()}={secrets.token_hex(32)}\n" for name in GENERATED_SECRETS]
@@ -152,3 +158,12 @@ def _generate_secrets(home: Path, secrets_file: Path) -> None:
         pass
     finally:
         draft.unlink()
+
+
+def _add_missing_secrets(secrets_file: Path) -> None:
+    """Add the secrets that a later version of the product needs; those that are there stay."""
+    there = secrets_file.read_text(encoding="ascii")
+    missing = [name for name in GENERATED_SECRETS if f"CONTACTBI_{name.upper()}=" not in there]
+    if missing:
+        with secrets_file.open("a", encoding="ascii") as file:
+            file.write("".join(f"CONTACTBI_{name.upper()}={secrets.token_hex(32)}\n" for name in missing))

@@ -22,8 +22,15 @@ from open_data_contract_standard.model import (
 
 CONTRACTS = Path(__file__).parent / "contracts"
 
-Kind = Literal["string", "integer", "number", "boolean", "timestamp", "array", "object"]
-RawType = Literal["text", "bigint", "double precision", "boolean", "timestamptz", "jsonb"]
+Kind = Literal["string", "integer", "number", "boolean", "timestamp", "date", "array", "object"]
+RawType = Literal["text", "bigint", "double precision", "boolean", "timestamptz", "date", "jsonb"]
+FileFormat = Literal["jsonl", "csv"]
+RecordKind = Literal["versions", "events", "snapshot"]
+Treatment = Literal["telephone_number", "email_address", "reference", "identity", "not_kept"]
+"""What is done with personal data; contracts/README.md says it for each."""
+
+KEYED: tuple[Treatment, ...] = ("telephone_number", "email_address", "reference")
+"""Treatments that replace a value by its keyed hash."""
 
 _RAW_TYPES: dict[Kind, RawType] = {
     "string": "text",
@@ -31,6 +38,7 @@ _RAW_TYPES: dict[Kind, RawType] = {
     "number": "double precision",
     "boolean": "boolean",
     "timestamp": "timestamptz",
+    "date": "date",
     "array": "jsonb",
     "object": "jsonb",
 }
@@ -59,13 +67,20 @@ class Field:
     minimum: int | None
     maximum: int | None
     choices: tuple[str, ...]
+    treatment: Treatment | None
     key_column: str | None
     is_public: bool
+    may_lie_ahead: bool
     indexed: bool
     description: str
     example: Any
     items: Field | None = None
     fields: tuple[Field, ...] = ()
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the value is never shown where it stands, in whatever text."""
+        return self.treatment is not None
 
     @property
     def absent_value(self) -> Any:
@@ -101,15 +116,31 @@ class Contract:
     purpose: str
     limitations: str
     retention_months: int
-    file_format: Literal["jsonl"]
+    file_format: FileFormat
+    record_kind: RecordKind
     raw_table: str
+    serving_table: str | None
+    serving_view: str | None
+    freshness_minutes: int | None
     fields: tuple[Field, ...]
     rules: tuple[RowRule, ...]
 
     @cached_property
+    def document(self) -> dict[str, Any]:
+        """What the contract says but for its wording, as JSON: what a warehouse keeps to tell a changed one."""
+        return {
+            "version": self.version,
+            "file_format": self.file_format,
+            "record_kind": self.record_kind,
+            "raw_table": self.raw_table,
+            "fields": [_as_json(field) for field in self.fields],
+            "rules": [{"name": rule.name, "implementation": rule.implementation} for rule in self.rules],
+        }
+
+    @cached_property
     def key(self) -> tuple[str, ...]:
-        """Fields that identify a record and its version, the identity of the record first."""
-        return tuple(field.name for field in self.fields if field.is_key)
+        """Columns that identify a record and its version, the identity of the record first."""
+        return tuple(field.key_column or field.name for field in self.fields if field.is_key)
 
     @cached_property
     def record_columns(self) -> tuple[Column, ...]:
@@ -117,6 +148,15 @@ class Contract:
         return (
             *(column for field in self.fields for column in _columns(field)),
             Column("_extra", "jsonb", False, None),
+        )
+
+    @cached_property
+    def serving_columns(self) -> tuple[Column, ...]:
+        """Columns in the clear, for the one role that may see who somebody is; none without a serving table."""
+        return tuple(
+            Column(field.name, _RAW_TYPES[field.kind], field.required and not field.nullable, field)
+            for field in self.fields
+            if self.serving_table and field.treatment in ("identity", "reference")
         )
 
     @cached_property
@@ -130,6 +170,7 @@ class Contract:
             Column("_line_number", "bigint", True, None),
             Column("_loaded_at", "timestamptz", True, None),
             Column("_batch_id", "bigint", True, None),
+            *((Column("_until_position", "text", False, None),) if self.record_kind == "snapshot" else ()),
         )
 
 
@@ -161,17 +202,25 @@ def read_contract(path: Path) -> Contract:
         [schema] = document.schema_ or [SchemaObject()]
         description = document.description or Description()
         custom = _custom(document.customProperties)
-        retention = next(sla for sla in document.slaProperties or () if sla.property == "retention")
-        if custom["fileFormat"] != "jsonl" or custom["recordKind"] != "versions" or retention.unit != "m":
-            raise ContractError("only fileFormat jsonl, recordKind versions and a retention in m are known")
+        promised = {sla.property: sla for sla in document.slaProperties or ()}
+        retention, freshness = promised["retention"], promised.get("freshness")
+        file_format, record_kind = custom["fileFormat"], custom["recordKind"]
+        if file_format not in get_args(FileFormat) or record_kind not in get_args(RecordKind):
+            raise ContractError(f"fileFormat {file_format} or recordKind {record_kind} is not known")
+        if retention.unit != "m" or (freshness is not None and freshness.unit != "min"):
+            raise ContractError("retention is in m (months), freshness in min (minutes)")
         contract = Contract(
             interface=_text(document.name),
             version=_text(document.version),
             purpose=_text(description.purpose),
             limitations=_text(description.limitations),
             retention_months=int(retention.value or 0),
-            file_format="jsonl",
+            file_format=file_format,
+            record_kind=record_kind,
             raw_table=_text(schema.physicalName),
+            serving_table=custom.get("servingTable"),
+            serving_view=custom.get("servingView"),
+            freshness_minutes=int(freshness.value or 0) if freshness else None,
             fields=tuple(_field(each) for each in schema.properties or ()),
             rules=tuple(
                 RowRule(_text(rule.name), _text(rule.description), rule.implementation)
@@ -179,19 +228,34 @@ def read_contract(path: Path) -> Contract:
                 if rule.engine == "contactbi" and isinstance(rule.implementation, dict)
             ),
         )
-    except (ValueError, KeyError, StopIteration) as error:
+    except (ValueError, KeyError) as error:
         raise ContractError(f"{path.name}: {error or type(error).__name__}") from error
     if not contract.key or path.name != f"{contract.interface}.odcs.yaml":
         raise ContractError(f"{path.name}: a contract has a primary key, and its file bears its name.")
     return contract
 
 
+def _as_json(field: Field) -> dict[str, Any]:
+    wording = ("description", "example")
+    values = {name: getattr(field, name) for name in field.__dataclass_fields__ if name not in wording}
+    return {
+        **values,
+        "default": None if field.default is MISSING else {"value": field.default},
+        "choices": list(field.choices),
+        "items": _as_json(field.items) if field.items else None,
+        "fields": [_as_json(each) for each in field.fields],
+    }
+
+
 def _columns(field: Field) -> Iterator[Column]:
+    if field.treatment in ("identity", "not_kept"):
+        return
+    always = not field.nullable and (field.required or field.default is not MISSING)
     if field.key_column:
-        yield Column(field.key_column, "text", False, field)
-        yield Column(f"{field.key_column}_missing_reason", "text", False, field)
+        yield Column(field.key_column, "text", always, field)
+        if field.treatment != "reference":
+            yield Column(f"{field.key_column}_missing_reason", "text", False, field)
     else:
-        always = not field.nullable and (field.required or field.default is not MISSING)
         yield Column(field.name, _RAW_TYPES[field.kind], always, field)
 
 
@@ -203,8 +267,10 @@ def _field(source: SchemaProperty) -> Field:
     custom = _custom(source.customProperties)
     options = source.logicalTypeOptions or {}
     treatment = custom.get("personalData")
-    if treatment not in (None, "telephone_number") or (treatment is None) != ("keyColumn" not in custom):
-        raise ContractError(f"field {name}: personalData is telephone_number and goes with keyColumn")
+    if treatment not in (None, *get_args(Treatment)) or (treatment in KEYED) != ("keyColumn" in custom):
+        raise ContractError(
+            f"field {name}: personalData {treatment} is not known, or goes without its keyColumn"
+        )
     if kind == "array" and source.items is None:
         raise ContractError(f"field {name}: an array says what its items are")
     return Field(
@@ -217,8 +283,10 @@ def _field(source: SchemaProperty) -> Field:
         minimum=options.get("minLength", options.get("minimum")),
         maximum=options.get("maxLength", options.get("maximum")),
         choices=tuple(str(choice.value) for choice in source.enum or ()),
+        treatment=treatment,
         key_column=custom.get("keyColumn"),
-        is_public=bool(source.primaryKey) or source.classification == "public",
+        is_public=treatment is None and (bool(source.primaryKey) or source.classification == "public"),
+        may_lie_ahead=bool(custom.get("mayLieAhead", False)),
         indexed=bool(custom.get("indexed", False)),
         description=source.description or "",
         example=(source.examples or [None])[0],

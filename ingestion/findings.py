@@ -12,6 +12,13 @@ ROW_RULES = {
     "not_utf8": ("The line holds bytes that are not UTF-8.", "Write the file as UTF-8."),
     "invalid_json": ("The line is not one JSON value.", "Write one whole JSON object to a line."),
     "not_an_object": ("The line is JSON, but not an object.", "Write one JSON object to a line."),
+    "ragged_row": ("A CSV row has more or fewer cells than the header.", "Quote cells that hold a comma."),
+    "invalid_csv": ("A CSV row is not as RFC 4180 says.", "Quote cells that hold a quote, and double it."),
+    "unterminated_quote": (
+        "A quote is opened and not closed.",
+        "Close it; double a quote within a quoted cell.",
+    ),
+    "repeated_key": ("The key stood in an earlier row of the same full extract.", "Send each record once."),
     "repeated_field": ("An object holds one field name twice.", "Send each field once."),
     "invalid_text": (
         "A text holds a NUL character or half of a surrogate pair, which no database stores.",
@@ -30,6 +37,7 @@ ROW_RULES = {
         "A timestamp is not ISO 8601 with date, time, up to six decimals and `Z` or an offset, or does not exist.",
         "Send it such as 2026-03-02T09:00:40.500Z.",
     ),
+    "date_format": ("A date is not YYYY-MM-DD, or does not exist.", "Send it such as 2026-03-02."),
     "timestamp_without_offset": (
         "A timestamp has neither `Z` nor an offset, and is never read as local time.",
         "Add `Z` or the offset.",
@@ -48,6 +56,22 @@ FILE_RULES = {
     ),
     "empty_file": ("The file holds no row.", "Send the rows; when there are none, send no file."),
     "not_json_lines": ("The file is something else than JSON Lines, such as a web page.", "Send JSON Lines."),
+    "wrong_header": (
+        "The first row is not the header of this interface: a column is missing or stands twice.",
+        "Send the header that the interface control document shows, with commas between its names.",
+    ),
+    "extract_stale": (
+        "The full extract is older than the one that is current, so it is held.",
+        "Nothing, if a newer one is in use; else correct the time in its name and send it again.",
+    ),
+    "extract_size": (
+        "The number of rows of the full extract differs too much from the current one, so it is held.",
+        "Send the whole extract; if it is right, release it with `contactbi quarantine retry FILE --release`.",
+    ),
+    "extract_bad_rows": (
+        "A row of the full extract is refused for its line ends or quotes, so rows may be missing: it is held.",
+        "Correct the rows that quarantine.rows names, and send the extract again.",
+    ),
     "wrong_encoding": ("The file is UTF-16 or UTF-32.", "Write the file as UTF-8."),
     "digest_differs": (
         "The bytes differ from `<name>.sha256`, poll after poll.",

@@ -29,11 +29,36 @@ _FILES = """\
 - If `<name>.sha256` lies beside a file, the SHA-256 in it must be that of the file. A file whose digest differs,
   or whose gzip does not end well, is looked at again at the next poll, and refused after
   {settings.polls_before_quarantine} polls.
-- UTF-8, with or without byte order mark; one JSON object to a line; blank lines are passed over.
+- {format}
 - A row that breaks a rule is refused alone and recorded in `quarantine.rows`; the rest of its file loads. More than
   {settings.max_bad_row_share:.0%} bad rows refuse the file. For every file: read = loaded + unchanged + quarantined.
 - The same bytes again change nothing. The same name with other bytes is a new delivery.
 """
+
+_FORMATS = {
+    "jsonl": "UTF-8, with or without byte order mark; one JSON object to a line; blank lines are passed over.",
+    "csv": "UTF-8, with or without byte order mark; CSV as RFC 4180 says, commas between cells, with a header; columns "
+    "in any order. An empty cell is an absent field. Blank lines are passed over.",
+}
+
+_EXTRACT = """\
+- Each file is everything, and replaces the one before at one instant: a reader sees the whole old extract or the whole
+  new one. An extract is held, and the current one stays, when it is empty, ends in the middle of a row, is older than
+  the current one, or has more than {settings.max_extract_change:.0%} more or fewer rows.
+"""
+
+_TREATMENTS = {
+    "telephone_number": "is never stored. It is read as dialled in the United Kingdom, brought to E.164, and replaced "
+    "by `{key}`: its HMAC-SHA-256 under a secret key. Where there is none, `{key}_missing_reason` says why: `withheld` "
+    "(null or absent), `anonymous`, `empty` or `unparseable`.",
+    "email_address": "is never stored. It is trimmed, lower-cased, and replaced by `{key}`: its HMAC-SHA-256 under a "
+    "secret key. Where there is none, `{key}_missing_reason` says why: `withheld` (null or absent), `anonymous`, "
+    "`empty` or `unparseable`.",
+    "reference": "is replaced by `{key}` in the table for analysts: the HMAC-SHA-256 under a secret key of the "
+    "reference without spaces, in capitals.",
+    "identity": "is in no table for analysts: it stands in `{serving}` alone, which the CRM's role may read.",
+    "not_kept": "is searched for card numbers, which are counted, and is not kept.",
+}
 
 
 def write_all(folder: Path = FOLDER) -> list[Path]:
@@ -63,12 +88,13 @@ def _lines(contract: Contract) -> Iterator[str]:
     yield contract.purpose
     yield ""
     yield f"Delivery: {contract.limitations} Raw records are kept for {contract.retention_months} months."
-    yield from (
-        "",
-        "## Files",
-        "",
-        *_FILES.format(contract=contract, settings=Settings.model_construct()).splitlines(),
-    )
+    settings = Settings.model_construct()
+    files = _FILES.format(contract=contract, settings=settings, format=_FORMATS[contract.file_format])
+    yield from ("", "## Files", "", *files.splitlines())
+    if contract.record_kind == "snapshot":
+        yield from _EXTRACT.format(settings=settings).splitlines()
+    if contract.freshness_minutes:
+        yield f"- An alert is raised when no file has loaded for {contract.freshness_minutes} minutes."
     yield from ("", "## Record", "")
     key = " and ".join(f"`{name}`" for name in contract.key)
     yield (
@@ -77,8 +103,11 @@ def _lines(contract: Contract) -> Iterator[str]:
     )
     yield from ("", "| field | type | required | if absent | meaning |", "|---|---|---|---|---|")
     yield from _field_rows(contract.fields, "")
-    yield from ("", "Example (one line in a file):", "", "```json")
-    yield json.dumps(_example(contract.fields), indent=2, ensure_ascii=False)
+    if contract.file_format == "csv":
+        yield from ("", "Example (the header and one row):", "", "```csv", *_csv_example(contract.fields))
+    else:
+        yield from ("", "Example (one line in a file):", "", "```json")
+        yield json.dumps(_example(contract.fields), indent=2, ensure_ascii=False)
     yield from ("```", "", "## Rules for a row", "", "| rule | what is wrong | what to do |", "|---|---|---|")
     yield from (f"| `{rule}` | {meaning} | {advice} |" for rule, (meaning, advice) in ROW_RULES.items())
     for rule in contract.rules:
@@ -87,13 +116,11 @@ def _lines(contract: Contract) -> Iterator[str]:
     yield from (f"| `{rule}` | {meaning} | {advice} |" for rule, (meaning, advice) in FILE_RULES.items())
     yield from ("", "## Personal data", "")
     for field in contract.fields:
-        if field.key_column:
-            yield from (
-                f"- `{field.name}` is never stored. It is read as dialled in the United Kingdom, brought to E.164, and "
-                f"replaced by `{field.key_column}`: its HMAC-SHA-256 under a secret key. Where there is none, "
-                f"`{field.key_column}_missing_reason` says why: `withheld` (null or absent), `anonymous`, `empty` or "
-                "`unparseable`.",
+        if field.treatment is not None:
+            what = _TREATMENTS[field.treatment].format(
+                key=field.key_column, serving=contract.serving_view or contract.serving_table
             )
+            yield f"- `{field.name}` {what}"
     yield from (
         "- Card numbers (13 to 19 digits that pass Luhn, with or without spaces or dashes) are removed from every "
         f"text; the row is kept and the removal counted. Keys ({key}) are not searched, because records would merge "
@@ -106,6 +133,12 @@ def _lines(contract: Contract) -> Iterator[str]:
         f"| `{column.name}` | {column.type} | {'no' if column.not_null else 'yes'} |"
         for column in contract.columns
     )
+
+
+def _csv_example(fields: tuple[Field, ...]) -> Iterator[str]:
+    cells = ["" if field.example is None else str(field.example) for field in fields]
+    yield ",".join(field.name for field in fields)
+    yield ",".join(f'"{cell}"' if "," in cell else cell for cell in cells)
 
 
 def _field_rows(fields: tuple[Field, ...], path: str) -> Iterator[str]:
@@ -123,6 +156,8 @@ def _type(field: Field) -> str:
     text = _TYPES.get(field.kind, field.kind)
     if field.items is not None:
         text = f"list of {_ITEMS.get(field.items.kind, field.items.kind)}"
+    if field.kind == "date":
+        text = "date (YYYY-MM-DD)"
     if field.choices:
         text = ", ".join(f"`{choice}`" for choice in field.choices)
     if field.kind == "string" and field.maximum:

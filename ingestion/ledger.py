@@ -40,6 +40,46 @@ class Delivery:
     rule: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """A full extract that is loaded: its place among all, its name, and how many rows it has."""
+
+    position: str
+    name: str
+    rows: int
+
+
+def current_extract(connection: Connection, interface: str) -> Extract | None:
+    """The full extract that counts now, or None if none was ever loaded."""
+    row = connection.execute(
+        "select file_stamp, file_sequence, file_id, name, rows_read - rows_quarantined from ops.files "
+        "where interface = %s and state = 'loaded' "
+        "order by file_stamp desc nulls last, file_sequence desc nulls last, file_id desc limit 1",
+        (interface,),
+    ).fetchone()
+    if row is None:
+        return None
+    stamp, sequence, file_id, name, rows = row
+    return Extract(f"{FileName(name, None, stamp, sequence).position}_{file_id:012d}", name, rows)
+
+
+def is_released(connection: Connection, file_id: int) -> bool:
+    """Whether somebody has said that this extract is right although its size is not what was expected."""
+    (released,) = _one(
+        connection.execute("select is_released from ops.files where file_id = %s", (file_id,)).fetchone()
+    )
+    return bool(released)
+
+
+def forget_earlier_attempt(connection: Connection, file_id: int) -> None:
+    """A file is loaded again: what was refused of it is found anew, and the next build looks at it again.
+
+    Part of the transaction that holds its rows.
+    """
+    connection.execute("delete from quarantine.rows where file_id = %s", (file_id,))
+    connection.execute("delete from ops.build_files where file_id = %s", (file_id,))
+
+
 def new_batch_id(connection: Connection) -> int:
     """A number that no batch had before."""
     return int(_one(connection.execute("select nextval('ops.batch_ids')").fetchone())[0])
@@ -139,6 +179,15 @@ def reopen(connection: Connection, claimed: int, known: int) -> None:
             "delete from ops.files where file_id = %s and state in ('seen', 'loading')", (claimed,)
         )
         connection.execute("delete from quarantine.rows where file_id = %s and line_number is null", (known,))
+
+
+def retry(connection: Connection, file_ids: list[int], *, release: bool) -> None:
+    """Forget that deliveries were dealt with: the next poll loads them again."""
+    connection.execute(
+        "update ops.files set state = 'seen', polls = 0, fingerprint = null, is_released = is_released or %s "
+        "where file_id = any(%s)",
+        (release, file_ids),
+    )
 
 
 def not_ready(connection: Connection, file_id: int, sha256: str, size_bytes: int, message: str) -> int:
@@ -245,6 +294,7 @@ class FindingsSpill:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.count = 0
+        self.last_line = 0
 
     def add(self, findings: Iterable[Finding]) -> None:
         """Keep some."""
@@ -252,6 +302,7 @@ class FindingsSpill:
             row = (each.line_number, each.field, each.rule, each.message, each.raw_text)
             self._file.write(json.dumps(row).encode() + b"\n")
             self.count += 1
+            self.last_line = max(self.last_line, each.line_number)
 
     def write(self, connection: Connection, interface: str, file_id: int, name: str, batch_id: int) -> None:
         """Write them to quarantine.rows, as part of the transaction under way."""

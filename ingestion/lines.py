@@ -9,9 +9,9 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from ingestion.findings import FileNotReadyError, FileRefusedError
+from ingestion.findings import FileNotReadyError, FileRefusedError, RowRefusedError
 
 BLOCK_BYTES = 1 << 20
 MAX_LINE_BYTES = 16 << 20
@@ -37,12 +37,27 @@ _Read = Callable[[int], bytes]
 class Chunk:
     """Whole lines without their last line end, the first of them numbered `first_line`, from 1.
 
-    `too_long` marks one single line beyond MAX_LINE_BYTES, of which `data` holds only the beginning.
+    `too_long` marks one single line beyond MAX_LINE_BYTES, of which `data` holds only the beginning; `unended` the
+    last line of a file that does not end with a line end.
     """
 
     first_line: int
     data: bytes
     too_long: bool = False
+    unended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a file: its line from 1, its text, and the object that it holds or why it is refused.
+
+    `is_suspect` marks one that must be searched for card numbers.
+    """
+
+    number: int
+    text: bytes
+    value: dict[str, Any] | RowRefusedError
+    is_suspect: bool
 
 
 def chunks_of(file: BinaryIO, *, packed: bool) -> Iterator[Chunk]:
@@ -115,7 +130,7 @@ def _chunks(read: _Read) -> Iterator[Chunk]:
             rest = _after_line_end(read)
         block = read(BLOCK_BYTES)
     if rest:
-        yield Chunk(line, rest)
+        yield Chunk(line, rest, unended=True)
 
 
 def _after_line_end(read: _Read) -> bytes:

@@ -20,7 +20,7 @@ from itertools import islice
 from typing import BinaryIO, Literal
 
 import psycopg
-from psycopg import Connection, sql
+from psycopg import Connection
 
 from infra.settings import Settings
 from ingestion import ledger
@@ -31,9 +31,7 @@ from ingestion.findings import FileNotReadyError, FileRefusedError
 from ingestion.ledger import Counts, FindingsSpill
 from ingestion.lines import chunks_of, other_format
 from ingestion.parse import Parser
-from ingestion.raw_tables import table_name
-
-_LOAD_LOCK = 7_205_102  # with the hash of an interface: one transaction at a time adds rows to its raw table
+from ingestion.targets import Delivery, Target, open_target
 
 CHUNKS_OF_A_BATCH = 4
 """Chunks (1 MiB or more each) that are parsed while the rows of those before them are written."""
@@ -243,8 +241,8 @@ class _Load:
             findings = FindingsSpill(spill_file)
             try:
                 with self.connection.transaction():
+                    ledger.forget_earlier_attempt(self.connection, self.file_id)
                     seconds = self._read_and_write(counts, unknown, findings)
-                    self._refuse_if_too_bad(counts)
                     self._write_findings(findings)
                     ledger.note_unknown_fields(
                         self.connection, self.contract.interface, self.file_id, unknown
@@ -266,28 +264,62 @@ class _Load:
         seconds = _Seconds()
         parser = Parser(self.contract, self.settings.caller_hash_key.get_secret_value().encode(), self.now)
         chunks = chunks_of(self.spooled.bytes, packed=self.name.is_packed)
-        self.connection.execute(_staging_ddl(self.contract))
+        target = self._target()
         with ThreadPoolExecutor(1) as writer:
             under_way: Future[int] | None = None
-            while batch := list(islice(chunks, CHUNKS_OF_A_BATCH)):
+            unended_line: int | None = None
+            at_end = False
+            while not at_end:
                 started = time.perf_counter()
+                batch = list(islice(chunks, CHUNKS_OF_A_BATCH))
+                at_end = len(batch) < CHUNKS_OF_A_BATCH
+                unended_line = next((chunk.first_line for chunk in batch if chunk.unended), None)
                 rows: list[str] = []
-                for chunk in batch:
-                    parsed = parser.parse(chunk)
+                for parsed in (*map(parser.parse, batch), *((parser.finish(),) if at_end else ())):
                     rows += parsed.rows
                     findings.add(parsed.findings)
                     unknown |= parsed.unknown_fields
                     counts.read += parsed.read
                     counts.cards_redacted += parsed.cards_redacted
-                counts.quarantined = findings.count
                 seconds.parse += time.perf_counter() - started
                 if under_way is not None:
                     counts.loaded += under_way.result()
-                under_way = writer.submit(self._write, rows, seconds) if rows else None
+                under_way = writer.submit(_write, target, rows, seconds) if rows else None
             if under_way is not None:
                 counts.loaded += under_way.result()
+        counts.quarantined = findings.count
+        self._refuse_if_cut_off(unended_line, findings)
+        self._refuse_if_too_bad(counts)
+        started = time.perf_counter()
+        more, refused = target.finish()
+        seconds.load += time.perf_counter() - started
+        findings.add(refused)
+        counts.loaded += more
+        counts.quarantined = findings.count
         counts.unchanged = counts.read - counts.quarantined - counts.loaded
         return seconds
+
+    def _target(self) -> Target:
+        is_extract = self.contract.record_kind == "snapshot"
+        position = self.name.position + "_"
+        if is_extract:
+            position += f"{self.file_id:012d}"
+        return open_target(
+            self.connection,
+            self.contract,
+            Delivery(position, self.file_id, self.batch_id, self.now),
+            ledger.current_extract(self.connection, self.contract.interface) if is_extract else None,
+            None if ledger.is_released(self.connection, self.file_id) else self.settings.max_extract_change,
+        )
+
+    def _refuse_if_cut_off(self, unended_line: int | None, findings: FindingsSpill) -> None:
+        """A full extract that ends in the middle of a row is not whole: whatever stood behind it would be lost."""
+        if (
+            self.contract.record_kind == "snapshot"
+            and unended_line is not None
+            and findings.last_line == unended_line
+        ):
+            raise FileNotReadyError("cut_off", f"The last row, line {unended_line}, is not whole.")
 
     def _refuse_if_too_bad(self, counts: Counts) -> None:
         if counts.read == 0:
@@ -302,29 +334,6 @@ class _Load:
                 f"{counts.quarantined} of {counts.read} rows break a rule, more than "
                 f"{self.settings.max_bad_row_share:.1%}: none is loaded.",
             )
-
-    def _write(self, rows: list[str], seconds: _Seconds) -> int:
-        """Put rows into raw that it does not hold, note where the rest was seen last, and count the new ones."""
-        started = time.perf_counter()
-        names = _Names(self.contract)
-        values = {
-            "position": self.name.position + "_",
-            "file_id": self.file_id,
-            "batch_id": self.batch_id,
-            "loaded_at": self.now,
-            "interface": self.contract.interface,
-        }
-        self.connection.execute(
-            "select pg_advisory_xact_lock(%s, hashtext(%s))", (_LOAD_LOCK, self.contract.interface)
-        )
-        with self.connection.cursor().copy("copy staging from stdin") as copy:
-            copy.write("".join(rows))
-        loaded = self.connection.execute(names.fill(_INSERT), values).rowcount
-        if loaded < len(rows):
-            self.connection.execute(names.fill(_SEEN_AGAIN), values)
-        self.connection.execute("truncate staging")
-        seconds.load += time.perf_counter() - started
-        return loaded
 
     def _write_findings(self, findings: FindingsSpill) -> None:
         if findings.count:
@@ -359,65 +368,9 @@ class _TooManyBadRowsError(FileRefusedError):
     """Too many rows of a file are bad; what was wrong with each is kept."""
 
 
-# ------------------------------------------------------------------------------------------------------------ SQL
-
-_INSERT = """
-insert into {table} ({columns}, _record_hash, _line_number, _file_position, _file_id, _batch_id, _loaded_at)
-select
-    {columns}, _record_hash, _line_number,
-    %(position)s || lpad(_line_number::text, 12, '0'), %(file_id)s, %(batch_id)s, %(loaded_at)s
-from staging
-on conflict do nothing
-"""
-
-# The place of a record is that of its last appearance in the latest file. Where that moves it past another
-# record of the same version, the current version may change although no row was added: the next build must look
-# at it again.
-_SEEN_AGAIN = """
-with seen as (
-    select {key}, _record_hash, %(position)s || lpad(max(_line_number)::text, 12, '0') as _file_position
-    from staging
-    group by {key}, _record_hash
-),
-moved as (
-    update {table} as raw
-    set _file_position = seen._file_position
-    from seen
-    where {same_key} and raw._record_hash = seen._record_hash and raw._file_position < seen._file_position
-    returning {raw_key}, raw._record_hash
-)
-insert into ops.record_touches (file_id, interface, record_key)
-select distinct %(file_id)s::bigint, %(interface)s, seen.{identity}
-from moved as seen
-where exists (select from {table} as raw where {same_key} and raw._record_hash <> seen._record_hash)
-on conflict do nothing
-"""
-
-
-class _Names:
-    """The names of one contract, as parts of statements."""
-
-    def __init__(self, contract: Contract) -> None:
-        key = [sql.Identifier(name) for name in contract.key]
-        self._parts = {
-            "table": table_name(contract),
-            "columns": sql.SQL(", ").join(sql.Identifier(column.name) for column in contract.record_columns),
-            "key": sql.SQL(", ").join(key),
-            "raw_key": sql.SQL(", ").join(sql.SQL("raw.{}").format(name) for name in key),
-            "same_key": sql.SQL(" and ").join(sql.SQL("raw.{0} = seen.{0}").format(name) for name in key),
-            "identity": key[0],
-        }
-
-    def fill(self, statement: str) -> sql.Composed:
-        """The statement with the names in it."""
-        return sql.SQL(statement).format(**self._parts)
-
-
-def _staging_ddl(contract: Contract) -> sql.Composed:
-    columns = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type))
-        for column in contract.record_columns
-    )
-    return sql.SQL(
-        "create temporary table staging ({}, _record_hash uuid, _line_number bigint) on commit drop"
-    ).format(columns)
+def _write(target: Target, rows: list[str], seconds: _Seconds) -> int:
+    """Put rows into raw, and count the new ones."""
+    started = time.perf_counter()
+    loaded = target.write(rows)
+    seconds.load += time.perf_counter() - started
+    return loaded

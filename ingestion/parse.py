@@ -1,36 +1,39 @@
-"""Lines of JSON to rows of the raw table in the text form of COPY, and findings for the rows that are refused.
+"""Chunks of a file to rows of the raw table in the text form of COPY, and findings for the rows that are refused.
 
-The numbers of callers are replaced and card numbers removed here, so that nothing behind this module ever holds them.
-This module opens no file and no connection.
+The numbers and addresses of customers are replaced and card numbers removed here, so that nothing behind this module
+ever holds them. This module opens no file and no connection.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 from operator import attrgetter
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
+from ingestion.columnar import ColumnReader
 from ingestion.contract import Contract, Field
+from ingestion.csv_rows import CsvRows
 from ingestion.findings import ROW_RULES, Finding, RowRefusedError
-from ingestion.lines import Chunk
+from ingestion.json_lines import JsonLines
+from ingestion.lines import Chunk, Line
 from ingestion.privacy import (
+    MASKED_VALUE,
+    CardWatch,
+    CsvTextMask,
     RawTextMask,
-    begin_hmac,
-    caller_key,
-    flatten_digits,
+    keyed,
     mask,
     mask_in,
-    may_hold_card,
     redact_cards_in,
 )
-from ingestion.rows import RowReader
+from ingestion.rows import Instants, RowReader
 
 RAW_TEXT_CHARACTERS = 4_000
 _NULL = r"\N"
@@ -38,7 +41,6 @@ _REMEMBERED = 200_000
 _COPY_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _INDEX = re.compile(r"\[\d+\]")
 
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -46,7 +48,8 @@ _encode = msgspec.json.Encoder().encode
 class Parsed:
     """What became of the lines of one chunk.
 
-    `rows` is COPY text: the record columns, `_record_hash` and `_line_number`. `read` counts rows, good and bad.
+    `rows` is COPY text: the record columns, the serving columns, `_record_hash` and `_line_number`. `read` counts
+    rows, good and bad.
     """
 
     rows: list[str] = field(default_factory=list)
@@ -57,86 +60,93 @@ class Parsed:
 
 
 class Parser:
-    """Parses the chunks of one file."""
+    """Parses the chunks of one file, in order."""
 
-    def __init__(self, contract: Contract, caller_secret: bytes, now: datetime) -> None:
+    def __init__(self, contract: Contract, secret: bytes, now: datetime, *, columnwise: bool = True) -> None:
         """Compile the contract.
 
         Args:
             contract: The interface.
-            caller_secret: Key of the HMAC that replaces callers' numbers.
+            secret: Key of the HMAC that replaces customers' numbers and addresses.
             now: Clock of the load, aware.
+            columnwise: Read plain rows column by column, which is faster and has the same outcome.
         """
         fields = contract.fields
+        self._contract = contract
         self._reader = RowReader(contract, now)
-        self._values = attrgetter(*(each.name for each in fields))
-        callers = _CallerColumns(caller_secret)
-        self._writers = [_writer(each, callers) for each in fields]
-        self._object_lists = [each.name for each in fields if each.items and each.items.kind == "object"]
-        # Keys stay whatever they look like, because calls would merge without them; callers' numbers go anyway.
-        self._not_searched = {each.name for each in fields if each.is_key or each.key_column}
-        self._mask_line = RawTextMask(
-            personal=[each.name for each in fields if each.key_column],
-            public=[each.name for each in fields if each.is_public],
-        )
+        self._format = CsvRows(contract) if contract.file_format == "csv" else JsonLines(contract)
+        kept = [each for each in fields if each.treatment not in ("identity", "not_kept")]
+        self._values = _getter(kept)
+        keys = {each.name: _KeyColumns(each, secret).__getitem__ for each in kept if each.key_column}
+        self._writers = [keys.get(each.name) or _plain_writer(each) for each in kept]
+        self._columns = ColumnReader(contract, keys, Instants(now)) if columnwise else None
+        serving = [column.field for column in contract.serving_columns if column.field]
+        self._serving_values = _getter(serving)
+        self._serving_writers = [_plain_writer(each) for each in serving]
+        # Keys stay whatever they look like, because records would merge without them; hidden values go anyway.
+        self._not_searched = {
+            each.name for each in fields if each.is_key or (each.is_hidden and each.treatment != "not_kept")
+        }
+        self._not_kept = tuple(each.name for each in fields if each.treatment == "not_kept")
+        self._names_people = any(each.treatment == "identity" for each in fields)
 
     def parse(self, chunk: Chunk) -> Parsed:
-        """Parse the lines of a chunk. Blank lines are no rows."""
-        parsed = Parsed()
+        """Parse the lines of a chunk.
+
+        Raises:
+            FileRefusedError: The file has a header, and not one of this interface.
+        """
         if chunk.too_long:
-            parsed.read = 1
             too_long = RowRefusedError("line_too_long", "the line is too long")
-            parsed.findings.append(self._finding(too_long, chunk.first_line, chunk.data))
-            return parsed
-        # What can be told of the whole chunk at once is not asked of each line.
-        any_spaced_colon = any(colon in chunk.data for colon in (b" :", b"\t:", b"\r:"))
-        flattened = flatten_digits(chunk.data)
-        all_plain = b"\\" not in chunk.data and chunk.data.isascii()
-        any_suspect = may_hold_card(flattened) or not all_plain
-        flat_lines = flattened.split(b"\n") if any_suspect else []
-        for index, line in enumerate(chunk.data.split(b"\n")):
-            if not line or line.isspace():
-                continue
-            parsed.read += 1
-            # Escapes and other alphabets could hide digits from the fast look, and only escapes can bring NUL.
-            suspect = any_suspect and (
-                may_hold_card(flat_lines[index]) or (not all_plain and (b"\\" in line or not line.isascii()))
-            )
-            number = chunk.first_line + index
-            try:
-                value = self._object(line, any_spaced_colon)
-                cards = 0
-                if suspect:
-                    value, cards = self._cleaned(value)
-                parsed.rows.append(self._row(value, number, parsed))
-                parsed.cards_redacted += cards
-            except RowRefusedError as refused:
-                parsed.findings.append(self._finding(refused, number, line))
-            except RecursionError:
-                too_deep = RowRefusedError("invalid_json", "the line is nested too deeply")
-                parsed.findings.append(self._finding(too_deep, number, line))
+            return Parsed(read=1, findings=[self._finding(too_long, chunk.first_line, chunk.data)])
+        watch = CardWatch(chunk.data)
+        if isinstance(self._format, CsvRows):
+            self._format.read_header(chunk)
+        done = self._columnwise(chunk, watch)
+        parsed = self._parse(self._format.records(chunk, watch, done.keys()))
+        if done:
+            rows = [(chunk.first_line + index, row) for index, row in done.items()]
+            parsed.rows += [f"{row}\t{number}\n" for number, row in rows]
+            parsed.read += len(rows)
         return parsed
 
-    def _object(self, line: bytes, spaced_colon: bool) -> dict[str, Any]:
-        """The JSON object on a line, none of whose names stands twice.
+    def _columnwise(self, chunk: Chunk, watch: CardWatch) -> dict[int, str]:
+        """Rows of the lines, by index, that could be read column by column."""
+        if self._columns is None:
+            return {}
+        plain = self._format.plain(chunk, watch)
+        if not plain:
+            return {}
+        lines = [text for _, text in plain]
+        if isinstance(self._format, CsvRows):
+            rows = self._columns.read_csv(self._format.names, lines)
+        else:
+            rows = self._columns.read_json(lines)
+        return {index: row for (index, _), row in zip(plain, rows, strict=True) if row is not None}
 
-        The decoder keeps the last of two values without a word. So names are counted: with no space before a colon,
-        the line holds at least as many `":` as names, and as many only if no name was lost.
-        """
-        try:
-            value = _decode(line)
-        except (msgspec.MsgspecError, ValueError) as error:
-            _refuse_json(line, error)
-        if not isinstance(value, dict):
-            raise RowRefusedError("not_an_object", "the line is JSON, but no object")
-        names = len(value)
-        for name in self._object_lists:
-            items = value.get(name)
-            if isinstance(items, list):
-                names += sum(len(item) for item in items if isinstance(item, dict))
-        if spaced_colon or line.count(b'":') != names:
-            json.loads(line, object_pairs_hook=_refuse_repeated)
-        return value
+    def finish(self) -> Parsed:
+        """Parse what is left at the end of the file."""
+        return self._parse(self._format.finish())
+
+    def _parse(self, lines: Iterable[Line]) -> Parsed:
+        parsed = Parsed()
+        for line in lines:
+            parsed.read += 1
+            value = line.value
+            try:
+                if isinstance(value, RowRefusedError):
+                    raise value
+                cards = 0
+                if line.is_suspect:
+                    value, cards = self._cleaned(value)
+                parsed.rows.append(self._row(value, line.number, parsed))
+                parsed.cards_redacted += cards
+            except RowRefusedError as refused:
+                parsed.findings.append(self._finding(refused, line.number, line.text))
+            except RecursionError:
+                too_deep = RowRefusedError("invalid_json", "the line is nested too deeply")
+                parsed.findings.append(self._finding(too_deep, line.number, line.text))
+        return parsed
 
     def _cleaned(self, value: dict[str, Any]) -> tuple[dict[str, Any], int]:
         """The object without card numbers, and how many there were; refused if any text in it holds a NUL."""
@@ -151,48 +161,95 @@ class Parser:
         record, unknown = self._reader.read(value)
         columns = [write(each) for write, each in zip(self._writers, self._values(record), strict=True)]
         if unknown:
-            unknown = mask_in(unknown)
+            unknown = self._hidden_in(unknown)
             parsed.unknown_fields.update(_INDEX.sub("[]", path) for path in unknown)
             columns.append(_json_text(json.dumps(unknown, sort_keys=True, ensure_ascii=False)))
         else:
             columns.append(_NULL)
         row = "\t".join(columns)
-        return f"{row}\t{blake2b(row.encode(), digest_size=16).hexdigest()}\t{number}\n"
+        digest = blake2b(row.encode(), digest_size=16).hexdigest()
+        if self._serving_writers:
+            values = zip(self._serving_writers, self._serving_values(record), strict=True)
+            row = "\t".join([row, *(write(each) for write, each in values)])
+        return f"{row}\t{digest}\t{number}\n"
+
+    def _hidden_in(self, unknown: dict[str, Any]) -> dict[str, Any]:
+        """Fields that the contract does not know, without what could be personal data in them."""
+        unknown = {
+            path: inner for path, inner in unknown.items() if not path.startswith(self._not_kept or "\x00")
+        }
+        if self._names_people:  # a name looks like any other text
+            return {mask(path): MASKED_VALUE for path in unknown}
+        masked: dict[str, Any] = mask_in(unknown)
+        return masked
 
     def _finding(self, refused: RowRefusedError, number: int, line: bytes) -> Finding:
-        advice = ROW_RULES.get(refused.rule, ("", "Correct the record and send it again."))[1]
+        meaning, advice = ROW_RULES.get(refused.rule, ("", "Correct the record and send it again."))
         where = f"{refused.field}: " if refused.field else ""
+        if self._names_people:  # the detail may repeat a value, and a value in the wrong column may be a name
+            detail = meaning or next(
+                f"not so: {rule.description}" for rule in self._contract.rules if rule.name == refused.rule
+            )
+            message = f"{where}{detail} {advice}"
+        else:
+            message = mask(f"{where}{refused.detail}.").replace("\x00", "\\x00") + f" {advice}"
         return Finding(
             line_number=number,
             field=refused.field,
             rule=refused.rule,
-            message=mask(f"{where}{refused.detail}.").replace("\x00", "\\x00") + f" {advice}",
+            message=message,
             raw_text=self._mask_line(line, RAW_TEXT_CHARACTERS),
         )
 
+    @property
+    def _mask_line(self) -> Callable[[bytes, int], str]:
+        if isinstance(self._format, CsvRows):
+            return CsvTextMask(self._contract, self._format.names)
+        return self._json_mask
 
-class _CallerColumns(dict[str | None, str]):
-    """The two columns that replace a caller's number, remembered because callers call again."""
+    @property
+    def _json_mask(self) -> RawTextMask:
+        fields = self._contract.fields
+        return RawTextMask(
+            personal=[each.name for each in fields if each.is_hidden and each.treatment != "not_kept"],
+            public=[each.name for each in fields if each.is_public],
+            not_kept=self._not_kept,
+        )
 
-    def __init__(self, secret: bytes) -> None:
+
+class _KeyColumns(dict[str | None, str]):
+    """The columns that replace a number, an address or a reference, remembered because customers come again."""
+
+    def __init__(self, of: Field, secret: bytes) -> None:
         super().__init__()
-        self._secret = begin_hmac(secret)
+        self._key_of = keyed(of.treatment, secret)
+        self._with_reason = of.treatment != "reference"
+        self._required = of.required and not of.nullable
+        self._name = of.name
 
-    def __missing__(self, number: str | None) -> str:
+    def __missing__(self, value: str | None) -> str:
         if len(self) >= _REMEMBERED:
             self.clear()
-        key, reason = caller_key(number, self._secret)
-        columns = self[number] = f"{key or _NULL}\t{reason or _NULL}"
+        key, reason = self._key_of(value)
+        if key is None and self._required:
+            raise RowRefusedError("wrong_length", "it is blank", self._name)
+        columns = self[value] = f"{key or _NULL}\t{reason or _NULL}" if self._with_reason else key or _NULL
         return columns
 
 
-def _writer(of: Field, callers: _CallerColumns) -> Callable[[Any], str]:
+def _getter(fields: list[Field]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(fields) == 1:
+        [only] = fields
+        return lambda record: (getattr(record, only.name),)
+    return attrgetter(*(each.name for each in fields)) if fields else lambda record: ()
+
+
+def _plain_writer(of: Field) -> Callable[[Any], str]:
     """How a value of a field is written as COPY text."""
-    if of.key_column:
-        return callers.__getitem__
     write: dict[str, Callable[[Any], str]] = {
         "string": str if of.choices else _text,
         "timestamp": str,
+        "date": str,
         "integer": str,
         "number": str,
         "boolean": lambda value: "t" if value else "f",
@@ -216,36 +273,9 @@ def _json_text(text: str) -> str:
     return text.replace("\\", "\\\\") if "\\" in text else text  # JSON escapes every other control character
 
 
-def _refuse_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise RowRefusedError("repeated_field", f"the field {repeated[:64]!r} stands twice in one object")
-    return dict(pairs)
-
-
 def _holds_nul(value: Any) -> bool:
     if isinstance(value, str):
         return "\x00" in value
     if isinstance(value, dict):
         return any("\x00" in name or _holds_nul(inner) for name, inner in value.items())
     return isinstance(value, list) and any(map(_holds_nul, value))
-
-
-def _refuse_json(line: bytes, error: Exception) -> NoReturn:
-    """Say why a line is not JSON that can be kept. A second reader knows more than the fast one tells."""
-
-    def not_finite(constant: str) -> NoReturn:
-        raise RowRefusedError("not_finite", f"a number is {constant}")
-
-    try:
-        json.loads(line.decode("utf-8"), parse_constant=not_finite)
-    except UnicodeDecodeError as wrong:
-        raise RowRefusedError("not_utf8", f"byte {wrong.start + 1} of the line is not UTF-8") from None
-    except json.JSONDecodeError as wrong:
-        raise RowRefusedError("invalid_json", f"at character {wrong.colno}: {wrong.msg}") from None
-    except ValueError:
-        raise RowRefusedError("not_finite", "a number has too many digits") from None
-    if "out of range" in str(error):
-        raise RowRefusedError("not_finite", "a number is beyond what a double holds") from None
-    raise RowRefusedError("invalid_text", "a text holds half of a surrogate pair") from None

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import phonenumbers
+
+from ingestion.contract import Contract
 
 MissingReason = Literal["withheld", "anonymous", "empty", "unparseable"]
 
@@ -23,7 +25,10 @@ _SEPARATORS = str.maketrans("", "", " -")
 _UK_NUMBER = re.compile(r"(?:tel:)?(?:\+44|0044|0)([1-9][0-9]{9})")
 
 _GAP = r"[\s\u00ad\u2010-\u2015\u2212-]"
-_CARD = re.compile(rf"(?<!\d)\d(?:{_GAP}{{0,2}}\d){{12,}}(?!\d)")
+_UUID = r"(?<![\w-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![\w-])"
+# An identifier of that form is no card number, whatever its digits add up to; without it records lose one another.
+_CARD = re.compile(rf"(?P<uuid>{_UUID})|(?<!\d)\d(?:{_GAP}{{0,2}}\d){{12,}}(?!\d)")
+_HIDING = re.compile(rf"(?![\x00-\x7f])(?:\d|{_GAP})")
 _DIGIT_GROUP = re.compile(r"\d+")
 _CARD_DIGITS = range(13, 20)
 
@@ -31,8 +36,8 @@ _EMAIL = r"[^\s\"'<>()\[\]{},:;\\@]{1,64}@\w[\w.-]*"  # bounded: time stays line
 _NUMBER = r"[+(]{0,2}\d(?:[\s().\u00ad\u2010-\u2015\u2212/-]{0,3}\d){6,}"
 # An identifier or a timestamp would look like a telephone number in places; neither is personal.
 _KEEP = (
-    r"(?<![\w-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![\w-])"
-    r"|(?<!\d)(?:19|20)\d\d-[01]\d-[0-3]\d[T ][0-2]\d:[0-5]\d:[0-6]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d|(?!\d))"
+    rf"{_UUID}|"
+    r"(?<!\d)(?:19|20)\d\d-[01]\d-[0-3]\d[T ][0-2]\d:[0-5]\d:[0-6]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d|(?!\d))"
 )
 # Whole numbers of other lengths are counts, or times in seconds or milliseconds since 1970.
 _NUMBER_AS_INTEGER = re.compile(r"[3-9]\d{9}|\d{11,12}")
@@ -53,17 +58,12 @@ def caller_e164(number: str) -> str | None:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
-def begin_hmac(secret: bytes) -> hmac.HMAC:
-    """The secret key made ready for `caller_key`."""
-    return hmac.new(secret, digestmod="sha256")
-
-
-def caller_key(number: str | None, secret: hmac.HMAC) -> tuple[str | None, MissingReason | None]:
+def caller_key(number: str | None, secret: bytes) -> tuple[str | None, MissingReason | None]:
     """What is stored in place of a caller's number.
 
     Args:
         number: As it was sent.
-        secret: HMAC-SHA-256 begun with the secret key, as `begin_hmac` makes it; it stays as it is.
+        secret: Key of the HMAC.
 
     Returns:
         HMAC-SHA-256 of its E.164 form as 64 hex digits, and None; or None, and why there is no key.
@@ -77,9 +77,87 @@ def caller_key(number: str | None, secret: hmac.HMAC) -> tuple[str | None, Missi
     e164 = caller_e164(number)
     if e164 is None:
         return None, "unparseable"
-    keyed = secret.copy()
-    keyed.update(e164.encode("ascii"))
-    return keyed.hexdigest(), None
+    return _hexdigest(e164, secret), None
+
+
+def keyed(
+    treatment: str | None, secret: bytes
+) -> Callable[[str | None], tuple[str | None, MissingReason | None]]:
+    """What replaces a value of a field, by the treatment that its contract names.
+
+    Returns:
+        A function from the value as it was sent to its keyed hash, or to None and why there is none.
+    """
+    if treatment == "telephone_number":
+        return lambda value: caller_key(value, secret)
+    if treatment == "email_address":
+        return lambda value: customer_key(value, secret)
+    if treatment == "reference":
+        return lambda value: (reference_key(value, secret), None)
+    raise ValueError(f"{treatment!r} is not replaced by a key.")
+
+
+def customer_key(address: str | None, secret: bytes) -> tuple[str | None, MissingReason | None]:
+    """What is stored in place of an e-mail address.
+
+    Returns:
+        HMAC-SHA-256 of the address, trimmed and lower-cased, as 64 hex digits, and None; or None, and why there is
+        no key.
+    """
+    if address is None:
+        return None, "withheld"
+    plain = address.strip().lower()
+    if not plain:
+        return None, "empty"
+    if plain == "anonymous":
+        return None, "anonymous"
+    local, at, domain = plain.rpartition("@")
+    if not (local and at and domain):
+        return None, "unparseable"
+    return _hexdigest(plain, secret), None
+
+
+def reference_key(reference: str | None, secret: bytes) -> str | None:
+    """What is stored in place of a reference: HMAC-SHA-256 of it without spaces and in capitals, or None if blank."""
+    plain = "".join((reference or "").split()).upper()
+    return _hexdigest(plain, secret) if plain else None
+
+
+def _hexdigest(text: str, secret: bytes) -> str:
+    return hmac.digest(secret, text.encode("utf-8"), "sha256").hex()
+
+
+class CardWatch:
+    """Tells which lines of a chunk may hold a card number, looking at all of them at once.
+
+    Suspected are 13 digits in a row, apart from spaces and hyphens; and whatever could hide digits from that look:
+    an escape, a digit or a gap of another alphabet, bytes that are no text. NUL is suspected too.
+    """
+
+    def __init__(self, chunk: bytes) -> None:
+        """Look at a chunk."""
+        flattened = flatten_digits(chunk)
+        self._is_ascii = chunk.isascii()
+        self._may_escape = b"\\" in chunk or b"\x00" in chunk
+        self.is_quiet = self._is_ascii and not self._may_escape and not may_hold_card(flattened)
+        self._lines = flattened.split(b"\n") if may_hold_card(flattened) else []
+
+    def suspects(self, index: int, line: bytes) -> bool:
+        """Whether a line must be searched, `index` counted from 0 in the chunk."""
+        if self.is_quiet:
+            return False
+        if self._lines and may_hold_card(self._lines[index]):
+            return True
+        if self._may_escape and (b"\\" in line or b"\x00" in line):
+            return True
+        return not self._is_ascii and not line.isascii() and _may_hide_digits(line)
+
+
+def _may_hide_digits(line: bytes) -> bool:
+    try:
+        return _HIDING.search(line.decode("utf-8")) is not None
+    except UnicodeDecodeError:
+        return True
 
 
 def may_hold_card(flattened: bytes) -> bool:
@@ -110,6 +188,8 @@ def redact_cards(text: str) -> tuple[str, int]:
     def redact(match: re.Match[str]) -> str:
         nonlocal found
         run = match[0]
+        if match["uuid"] is not None:
+            return run
         groups = [(group.start(), group.end()) for group in _DIGIT_GROUP.finditer(run)]
         kept, position, first = [], 0, 0
         while first < len(groups):
@@ -216,13 +296,17 @@ _PERSONAL_IN_NAME = _personal(rf"{_KEEP}|(?<!\d)\d{{8}}(?!\d)")
 class RawTextMask:
     """Hides personal data in a line of JSON that may be broken anywhere."""
 
-    def __init__(self, personal: list[str], public: list[str]) -> None:
+    def __init__(self, personal: list[str], public: list[str], not_kept: Iterable[str] = ()) -> None:
         """Prepare.
 
         Args:
             personal: Names of fields whose value is hidden whatever it looks like.
             public: Names of fields whose value stays whatever it looks like, but for card numbers.
+            not_kept: Names of fields that may hold anything: their value is hidden, and whatever follows them.
         """
+        self._rest = re.compile(
+            rf'("(?:{_one_of(list(not_kept))})"\s*:\s*)(?!\[\s*\]).*', re.IGNORECASE | re.DOTALL
+        )
         self._values = re.compile(
             rf'("(?:{_one_of(personal)})"\s*:(?!\s*null\b)\s*)("(?:[^"\\]|\\.)*"?|\[[^\]]*\]?|[^,}}\]]*)',
             re.IGNORECASE | re.DOTALL,
@@ -234,10 +318,41 @@ class RawTextMask:
         # A little more is looked at than kept, so that what the end cuts in two is hidden too.
         text = line[: keep + 512].decode("utf-8", errors="backslashreplace").replace("\x00", "\\x00")
         text = _ESCAPED_ASCII.sub(lambda match: chr(int(match[1], 16)), text)  # they could hide digits
+        text = self._rest.sub(rf'\1"{MASKED_VALUE}"', text)
         text = _mask_with(self._pattern, self._values.sub(rf'\1"{MASKED_VALUE}"', text))
         if len(line) > keep:
             return f"{text[:keep]} [cut: the line has {len(line)} bytes]"
         return text
+
+
+class CsvTextMask:
+    """Hides personal data in a row of CSV that may be broken anywhere.
+
+    In a row that is whole, the cells of public columns stay; in any other, a cell could be of any column, so that
+    none stays.
+    """
+
+    def __init__(self, contract: Contract, names: list[str]) -> None:
+        """Prepare for the rows under a header."""
+        hidden = {field.name for field in contract.fields if field.is_hidden}
+        known = {field.name for field in contract.fields}
+        self._names_people = bool(hidden)
+        self._hidden = [name in hidden or (self._names_people and name not in known) for name in names]
+
+    def __call__(self, line: bytes, keep: int) -> str:
+        """The first `keep` characters or so of a row as text that may be stored and shown, without NUL."""
+        text = line[: keep + 512].decode("utf-8", errors="backslashreplace").replace("\x00", "\\x00")
+        cells = text.split(",") if '"' not in text else None
+        if not self._names_people:
+            shown = mask(text)
+        elif cells is None or len(cells) != len(self._hidden):
+            shown = f"[a row of {len(line)} bytes, hidden because its cells cannot be told apart]"
+        else:
+            shown = ",".join(
+                MASKED_VALUE if hidden and cell else mask(cell)
+                for cell, hidden in zip(cells, self._hidden, strict=True)
+            )
+        return f"{shown[:keep]} [cut: the row has {len(line)} bytes]" if len(line) > keep else shown
 
 
 def _one_of(names: list[str]) -> str:

@@ -6,9 +6,10 @@ writes none: `parse` gives it JSON values.
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from operator import attrgetter
@@ -21,6 +22,7 @@ from ingestion.findings import RowRefusedError
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 LATEST_AHEAD = timedelta(days=1)
+LATEST_PROMISED = datetime(2199, 12, 30, tzinfo=UTC)
 
 Record = Any
 """A struct with the fields of a contract; timestamps are texts such as 2026-03-02T09:00:40.500000Z, all in UTC."""
@@ -31,6 +33,8 @@ _TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,6})?(?P<offset>Z|[+-]\d\d:\d\d)?", re.ASCII
 )
 _REST = re.compile(r"(:[0-5]\d)(?:\.(\d{1,6}))?Z", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+EARLIEST_DATE, LATEST_DATE = date(1880, 1, 1), date(2199, 12, 31)
 _REMEMBERED = 100_000
 _TYPE_NAMES = {
     "string": "a text",
@@ -38,6 +42,7 @@ _TYPE_NAMES = {
     "integer": "a whole number",
     "number": "a number",
     "boolean": "true or false",
+    "date": "a date in quotes",
     "array": "a list",
     "object": "an object",
 }
@@ -55,7 +60,15 @@ class RowReader:
         """
         self._fields = contract.fields
         self._type = _record_type(contract)
-        self._steps = [_timestamp_step(contract.fields, Instants(now)), *map(_rule_step, contract.rules)]
+        # A time that is promised may lie ahead; one that has happened may not.
+        self._steps = [
+            _timestamp_step([field for field in contract.fields if not field.may_lie_ahead], Instants(now)),
+            _timestamp_step(
+                [field for field in contract.fields if field.may_lie_ahead], Instants(LATEST_PROMISED)
+            ),
+            *map(_rule_step, contract.rules),
+        ]
+        self._steps += [_date_step(field.name) for field in contract.fields if field.kind == "date"]
 
     def read(self, value: dict[str, Any]) -> tuple[Record, dict[str, Any]]:
         """Check one JSON object.
@@ -91,8 +104,8 @@ class Instants:
 
     def __init__(self, now: datetime) -> None:
         """Start with nothing remembered; `now` is the clock of the load."""
-        self._earliest = _kept(EARLIEST)
-        self._latest = _kept(now.astimezone(UTC) + LATEST_AHEAD)
+        self.earliest, self.latest = EARLIEST, now.astimezone(UTC) + LATEST_AHEAD
+        self._earliest, self._latest = _kept(self.earliest), _kept(self.latest)
         self.minutes: dict[str, str] = {}
         self.rests = _Rests()
 
@@ -149,11 +162,15 @@ def _record_type(contract: Contract) -> type[msgspec.Struct]:
 
 
 def _struct(name: str, fields: Iterable[Field]) -> type[msgspec.Struct]:
-    members: list[tuple[str, Any] | tuple[str, Any, Any]] = [
-        (field.name, _type(field)) if field.required else (field.name, _type(field), field.absent_value)
-        for field in fields
-    ]
-    return msgspec.defstruct(name, members, kw_only=True, forbid_unknown_fields=True, gc=False)
+    members: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    names = {}
+    for field in fields:
+        # A word of Python's own cannot be the name of an attribute.
+        attribute = f"{field.name}_" if keyword.iskeyword(field.name) else field.name
+        names[attribute] = field.name
+        default = () if field.required else (field.absent_value,)
+        members.append((attribute, _type(field), *default))
+    return msgspec.defstruct(name, members, rename=names, kw_only=True, forbid_unknown_fields=True, gc=False)
 
 
 def _type(field: Field) -> Any:
@@ -163,7 +180,7 @@ def _type(field: Field) -> Any:
             plain = Literal[field.choices]
         case "string":
             plain = _bounded(str, min_length=field.minimum, max_length=field.maximum)
-        case "timestamp":
+        case "timestamp" | "date":
             plain = str
         case "integer":
             plain = _bounded(int, ge=field.minimum, le=field.maximum)
@@ -268,8 +285,9 @@ def _field_at(path: str, fields: tuple[Field, ...]) -> Field:
 # ---------------------------------------------------------------------------------------------------------- steps
 
 
-def _timestamp_step(fields: tuple[Field, ...], instants: Instants) -> _Step:
+def _timestamp_step(fields: Iterable[Field], instants: Instants) -> _Step:
     """Bring every timestamp of a record, and of the objects in its lists, into the form that is kept."""
+    fields = tuple(fields)
     names = [field.name for field in fields if field.kind == "timestamp"]
     lists = [
         (field.name, [inner.name for inner in field.items.fields if inner.kind == "timestamp"])
@@ -303,6 +321,23 @@ def _timestamp_step(fields: tuple[Field, ...], instants: Instants) -> _Step:
                 except RowRefusedError as refused:
                     refused.field = f"{list_name}[{index}].{refused.field}"
                     raise
+
+    return step
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a date as the contracts mean it, within living memory and what is to come."""
+    try:
+        return _DATE.fullmatch(text) is not None and EARLIEST_DATE <= date.fromisoformat(text) <= LATEST_DATE
+    except ValueError:
+        return False
+
+
+def _date_step(name: str) -> _Step:
+    def step(record: Record) -> None:
+        value = getattr(record, name)
+        if value is not None and not is_date(value):
+            raise RowRefusedError("date_format", f"{value[:40]!r} is no date", name)
 
     return step
 

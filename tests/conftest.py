@@ -19,7 +19,7 @@ import pytest
 from infra import local
 from infra.local.supervisor import settings_environment
 from infra.postgres import warehouse_url
-from infra.postgres.databases import grant_marts_to_bi
+from infra.postgres.databases import grant_to_readers
 from infra.settings import Settings, load_settings
 
 EMBEDDED = ("postgres", "sftp", "s3")
@@ -102,6 +102,6 @@ def warehouse(instance: Settings) -> Iterator[Settings]:
         server.execute(f"revoke all on database {database} from public")
         address = warehouse_url(instance).set(database=database).render_as_string(hide_password=False)
         settings = _make_settings(instance.home, database_url=address)
-        grant_marts_to_bi(settings)
+        grant_to_readers(settings)
         yield settings
         server.execute(f"drop database {database} with (force)")

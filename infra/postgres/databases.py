@@ -18,8 +18,12 @@ from infra.postgres import connect, warehouse_url
 from infra.settings import Settings
 
 BI_ROLE = "contactbi_bi"
+CRM_ROLE = "contactbi_crm"
 METADATA_DATABASES = ("airflow", "superset")
-_BI_GRANTS = Path(__file__).parent / "bi_grants.sql"
+_GRANTS = {
+    role: Path(__file__).parent / f"{role.removeprefix('contactbi_')}_grants.sql"
+    for role in (BI_ROLE, CRM_ROLE)
+}
 _CONNECT_SECONDS = 10
 
 
@@ -55,7 +59,7 @@ def create_roles_and_databases(server: psycopg.Connection, settings: Settings) -
         _make_role(server, role, settings.postgres_password)
     for database, owner in (("warehouse", "contactbi"), *((name, name) for name in METADATA_DATABASES)):
         _make_database(server, database, owner)
-    _make_bi_role(server, settings)
+    _make_readers(server, settings)
 
 
 def create_what_is_allowed(settings: Settings, report: Callable[[str], object]) -> None:
@@ -74,27 +78,30 @@ def create_what_is_allowed(settings: Settings, report: Callable[[str], object]) 
                     f"postgres: ask the server's owner for a missing database: create database {database};"
                 )
         try:
-            _make_bi_role(server, settings)
+            _make_readers(server, settings)
         except psycopg.errors.InsufficientPrivilege:
-            if not _exists(server, "pg_roles where rolname", BI_ROLE):
-                report(
-                    "postgres: the dashboards' role is missing. Ask the server's owner for: "
-                    f"create role {BI_ROLE} login password '<CONTACTBI_BI_PASSWORD>';"
-                )
+            for role, whose, setting in ((BI_ROLE, "dashboards'", "BI"), (CRM_ROLE, "CRM's", "CRM")):
+                if not _exists(server, "pg_roles where rolname", role):
+                    report(
+                        f"postgres: the {whose} role is missing. Ask the server's owner for: "
+                        f"create role {role} login password '<CONTACTBI_{setting}_PASSWORD>';"
+                    )
 
 
-def grant_marts_to_bi(settings: Settings) -> None:
-    """Let the dashboards' role read every present and future table of the marts. Needs the migrations."""
+def grant_to_readers(settings: Settings) -> None:
+    """Let the dashboards' role read the marts, and the CRM's role who an application is of. Needs the migrations."""
     with connect(settings, connect_timeout=_CONNECT_SECONDS) as warehouse:
-        if _exists(warehouse, "pg_roles where rolname", BI_ROLE):
-            warehouse.execute(_BI_GRANTS.read_bytes())
+        for role, grants in _GRANTS.items():
+            if _exists(warehouse, "pg_roles where rolname", role):
+                warehouse.execute(grants.read_bytes())
 
 
-def _make_bi_role(server: psycopg.Connection, settings: Settings) -> None:
-    _make_role(server, BI_ROLE, settings.bi_password)
-    role = sql.Identifier(BI_ROLE)
-    server.execute(sql.SQL("alter role {} set default_transaction_read_only = on").format(role))
-    server.execute(sql.SQL("alter role {} set statement_timeout = '60s'").format(role))
+def _make_readers(server: psycopg.Connection, settings: Settings) -> None:
+    for name, password in ((BI_ROLE, settings.bi_password), (CRM_ROLE, settings.crm_password)):
+        _make_role(server, name, password)
+        role = sql.Identifier(name)
+        server.execute(sql.SQL("alter role {} set default_transaction_read_only = on").format(role))
+        server.execute(sql.SQL("alter role {} set statement_timeout = '60s'").format(role))
 
 
 def _make_role(server: psycopg.Connection, role: str, password: SecretStr) -> None:

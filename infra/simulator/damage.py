@@ -1,11 +1,15 @@
-"""Bad rows: copies of good rows, each damaged in one known way that the interface forbids.
+"""Bad rows of calls: copies of good rows, each damaged in one known way that the interface forbids.
 
-A damaged row stands beside the good one, never in its place, so that no call is lost by it.
+A damaged row stands beside the good one, never in its place, so that no call is lost by it. How many there
+are, where they stand and whose turn it is are the same for every interface: `Damage` says so here, and
+`blemishes` has the kinds of the other interfaces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from random import Random
@@ -114,12 +118,12 @@ _KINDS: dict[str, tuple[Callable[[Record], bool], Callable[[Record, Random], Non
 BAD_ROW_KINDS = tuple(_KINDS)
 
 
-class Damage:
+class Damage(ABC):
     """Makes bad rows, one kind after another, so that a file of any size meets every kind in the end."""
 
-    def __init__(self, seed: int) -> None:
-        self._rng = Random(f"{seed} damage")
-        self._kinds = cycle(BAD_ROW_KINDS)
+    def __init__(self, rng: Random, kinds: Iterable[str]) -> None:
+        self._rng = rng
+        self._kinds = cycle(kinds)
 
     def how_many(self, rows: int, share: float) -> int:
         """Draw how many bad rows go with some good rows; at most 5 % of all when the share is less than that.
@@ -141,16 +145,44 @@ class Damage:
             The kind and the row, or None when no row is fit for the kind whose turn it is.
         """
         kind = next(self._kinds)
-        is_fit, change = _KINDS[kind]
         for _ in range(_ENOUGH_TRIES):
-            row = self._rng.choice(rows)
-            record = msgspec.json.decode(row)
-            if is_fit(record):
-                if change is None:
-                    return kind, self._damage_text(kind, row, record)
-                change(record, self._rng)
-                return kind, msgspec.json.encode(record)
+            damaged = self._damage(kind, self._rng.choice(rows))
+            if damaged is not None:
+                return kind, damaged
         return None
+
+    @abstractmethod
+    def _damage(self, kind: str, row: bytes) -> bytes | None:
+        """Damage a row in a known way, or give None when it is not fit for it."""
+
+    def add_bad_rows(self, rows: list[bytes], share: float) -> Counter[str]:
+        """Put bad rows among some good ones, and count them by kind."""
+        added: Counter[str] = Counter()
+        good = tuple(rows)
+        for _ in range(self.how_many(len(good), share)):
+            damaged = self.damage(good)
+            if damaged is not None:
+                kind, row = damaged
+                added[kind] += 1
+                rows.insert(self.position(len(rows)), row)
+        return added
+
+
+class CallDamage(Damage):
+    """Bad rows of `telephony_call`."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(Random(f"{seed} damage"), BAD_ROW_KINDS)
+
+    def _damage(self, kind: str, row: bytes) -> bytes | None:
+        record = msgspec.json.decode(row)
+        is_fit, change = _KINDS[kind]
+        if not is_fit(record):
+            return None
+        if change is None:
+            return self._damage_text(kind, row, record)
+        change(record, self._rng)
+        return msgspec.json.encode(record)
 
     def _damage_text(self, kind: str, row: bytes, record: Record) -> bytes:
         if kind == "not an object":

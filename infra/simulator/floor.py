@@ -36,6 +36,7 @@ from infra.simulator.lines import (
     Line,
     line_of,
 )
+from infra.simulator.observer import Observer
 from infra.simulator.opening import HOUR, SECOND, Calendar, Hours, local
 from infra.simulator.roster import GRACE, Agent
 
@@ -59,7 +60,12 @@ class Floor:
     """All lines over all days, on one clock."""
 
     def __init__(
-        self, seed: int, calendar: Calendar, customers: Customers, send: Callable[[Call, int], None]
+        self,
+        seed: int,
+        calendar: Calendar,
+        customers: Customers,
+        send: Callable[[Call, int], None],
+        observer: Observer | None = None,
     ) -> None:
         """Set up an empty floor.
 
@@ -68,12 +74,14 @@ class Floor:
             calendar: Opening hours.
             customers: Who calls.
             send: Called with a call and the instant whenever the platform sends a record of it.
+            observer: Told of what happens, as it happens.
         """
         self.counts: Counter[str] = Counter()
         self.in_progress = 0
         self._rng = Random(f"{seed} floor")
         self._customers = customers
         self._send = send
+        self._observer = observer or Observer()
         self._events: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._scheduled = 0
         names = [name for line in LINES for name in (line.general_queue, line.second_queue)]
@@ -88,6 +96,8 @@ class Floor:
 
     def open_day(self, day: date, agents: Iterable[Agent]) -> None:
         """Announce a local day: agents log in as their shifts start, and queues are cleared after closing."""
+        agents = list(agents)
+        self._observer.day_opened(day, agents)
         for agent in agents:
             self._at(agent.starts, self._free, agent)
         for name in self._queues:
@@ -151,6 +161,7 @@ class Floor:
             ivr_path=["welcome"] if line.name == "PVS" else ["welcome", "language"],
         )
         self.in_progress += 1
+        self._observer.rang(now, call)
         self.counts["calls"] += 1
         self.counts["test calls"] += is_test
         self.counts["calls without a number"] += withheld
@@ -217,6 +228,7 @@ class Floor:
     def _enter(self, now: int, call: Call, name: str) -> None:
         leg = Leg(len(call.legs) + 1, name, now)
         call.legs.append(leg)
+        self._observer.entered(now, call, leg)
         queue = self._queues[name]
         if leg.number == 1 and self._happens(0.014):
             # Gives up during the announcement, before any agent is looked for.
@@ -256,6 +268,7 @@ class Floor:
     def _free(self, now: int, agent: Agent) -> None:
         """Let a free agent go home, take a break, take the caller who has waited longest, or be idle."""
         agent.free_since = now
+        self._observer.freed(now, agent)
         back = agent.available_from(now)
         if back is None:
             return
@@ -279,6 +292,7 @@ class Floor:
         leg.is_waiting = False
         self._queues[leg.queue].length -= 1
         leg.left_at, leg.end_reason = now, reason
+        self._observer.left(now, call, leg)
         if reason == "flow_out":
             other = LINES[1] if call.line is LINES[0] else LINES[0]
             if self._happens(0.5) and self._is_open(other.name, now):
@@ -316,6 +330,7 @@ class Floor:
     # The agent
 
     def _answer(self, now: int, call: Call, leg: Leg, agent: Agent) -> None:
+        self._observer.assigned(now, agent)
         # One in eight is connected at once, without ringing.
         self._at(
             now + max(0, self._between(-RING_SECONDS / 7, RING_SECONDS)), self._connect, call, leg, agent
@@ -325,6 +340,7 @@ class Floor:
         if not any(earlier.answered_at for earlier in call.legs):
             self.counts["calls answered"] += 1
         leg.answered_at, leg.agent_id = now, agent.agent_id
+        self._observer.connected(now, call, leg, agent)
         hangs_up = self._happens(0.016)
         if call.is_test:
             talk = self._lasts(30, 0.3, 120)
@@ -345,12 +361,15 @@ class Floor:
         queue = None if hangs_up else self._onward(now, call, leg)
         leg.end_reason = "abandoned" if hangs_up else "transferred" if leg.transfer_to else "completed"
         self.counts["abandoned with an agent"] += hangs_up
-        if self._happens(0.003):
+        is_lost = self._happens(0.003)
+        self._observer.hung_up(now, call, leg, agent, is_lost or wrap > 0)
+        if is_lost:
             # The agent's desktop fails: wrap-up is never heard of again.
             self._at(now + self._between(60, 300), self._free, agent)
         elif wrap == 0:
             self._code(leg)
             leg.wrap_seconds = wrap
+            self._observer.wrapped(now, call, leg)
             self._at(now, self._free, agent)
         else:
             call.is_held = queue is None and self._happens(0.25)
@@ -391,6 +410,7 @@ class Floor:
         """End the wrap-up of a leg; the platform sends the call again when it is over."""
         self._code(leg)
         leg.wrap_seconds = wrap
+        self._observer.wrapped(now, call, leg)
         if call.ended_at is not None:
             self._send(call, now)
         if leg.end_reason == "completed" and self._happens(0.015):
@@ -416,6 +436,7 @@ class Floor:
     def _end(self, now: int, call: Call) -> None:
         call.ended_at = now
         self.in_progress -= 1
+        self._observer.ended(now, call)
         if not call.is_held:
             self._send(call, now)
 

@@ -6,39 +6,14 @@ Written from the description of the interface alone; it shares no code with what
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import msgspec
 
 from infra.simulator.calls import Call, Leg
-from infra.simulator.opening import HOUR, SECOND, local
+from infra.simulator.stamps import LOCAL, ZULU, micros, millis
 
 _encode = msgspec.json.Encoder().encode
-_MINUTES = [f"{second // 60:02d}:{second % 60:02d}." for second in range(3600)]
-_ZULU, _LOCAL = 0, 1
-
-
-@cache
-def _hour(hour: int, zone: int) -> tuple[str, str]:
-    """Give what stands before the minutes and after the fraction in a timestamp of an hour."""
-    if zone == _ZULU:
-        return datetime.fromtimestamp(hour * 3600, UTC).strftime("%Y-%m-%dT%H:"), "Z"
-    at = local(hour * HOUR)
-    return at.strftime("%Y-%m-%dT%H:"), at.isoformat()[-6:]
-
-
-def _micros(when: int, zone: int) -> str:
-    before, after = _hour(when // HOUR, zone)
-    seconds, fraction = divmod(when % HOUR, SECOND)
-    return f"{before}{_MINUTES[seconds]}{fraction:06d}{after}"
-
-
-def _millis(when: int, zone: int) -> str:
-    before, after = _hour(when // HOUR, zone)
-    seconds, fraction = divmod(when % HOUR, SECOND)
-    return f"{before}{_MINUTES[seconds]}{fraction // 1000:03d}{after}"
 
 
 def render(call: Call, *, local_time: bool = False, extra: dict[str, Any] | None = None) -> bytes:
@@ -49,8 +24,8 @@ def render(call: Call, *, local_time: bool = False, extra: dict[str, Any] | None
         local_time: Write timestamps in local time with its offset, not in UTC with `Z`.
         extra: Further fields, which the interface does not know.
     """
-    write = _micros if call.is_precise else _millis
-    zone = _LOCAL if local_time else _ZULU
+    write = micros if call.is_precise else millis
+    zone = LOCAL if local_time else ZULU
     record: dict[str, Any] = {
         "call_id": call.call_id,
         "record_version": call.versions,

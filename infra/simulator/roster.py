@@ -34,10 +34,13 @@ class Agent:
     Attributes:
         agent_id: Code of the person.
         queue: Queue that the agent serves.
+        starts: Instant at which the shift starts, in microseconds.
+        ends: Instant at which it ends.
+        breaks: Breaks not taken yet, as (due, length).
         free_since: Instant since when the agent has had nothing to do, in microseconds.
     """
 
-    __slots__ = ("_breaks", "_ends", "agent_id", "free_since", "queue", "starts")
+    __slots__ = ("agent_id", "breaks", "ends", "free_since", "queue", "starts")
 
     def __init__(
         self, agent_id: str, queue: str, starts: int, ends: int, breaks: list[tuple[int, int]]
@@ -45,16 +48,16 @@ class Agent:
         self.agent_id = agent_id
         self.queue = queue
         self.starts = self.free_since = starts
-        self._ends = ends
-        self._breaks = breaks
+        self.ends = ends
+        self.breaks = breaks
 
     def available_from(self, now: int) -> int | None:
         """Say from when a free agent can take a call: now, after a break, or None when the shift is over."""
-        while self._breaks and self._breaks[0][0] <= now:
-            due, length = self._breaks.pop(0)
+        while self.breaks and self.breaks[0][0] <= now:
+            due, length = self.breaks.pop(0)
             self.free_since = max(due, self.free_since) + length
         back = max(now, self.free_since)
-        return back if back < self._ends else None
+        return back if back < self.ends else None
 
 
 class Roster:

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 
 @dataclass(frozen=True)
+class InterfaceCounts:
+    """Counts of one interface.
+
+    Attributes:
+        files: Files written, digests apart.
+        rows: Rows in all of them, good and bad, headers apart.
+        bytes: Size of the files, compressed.
+        duplicates: Good rows that repeat an earlier one byte for byte.
+        late: Rows that lie in a later file than that of their time.
+        with_unknown_field: Rows with a field that the interface does not know.
+        bad_rows: Bad rows by kind.
+    """
+
+    files: int
+    rows: int
+    bytes: int
+    duplicates: int
+    late: int
+    with_unknown_field: int
+    bad_rows: dict[str, int]
+
+
+@dataclass(frozen=True)
 class SimulationSummary:
-    """Counts of one simulation.
+    """Counts of one simulation; those of files and rows are of `telephony_call`, but for `interfaces`.
 
     Attributes:
         folder: Where the files are.
@@ -29,6 +52,8 @@ class SimulationSummary:
         calls_sent: Calls of which at least one row was written.
         calls_in_progress: Calls that had not ended at the end of the last day.
         traffic: What happened in the calls, sent or not, by plain-English name.
+        interfaces: Counts of every interface that was written, by its name.
+        other_traffic: What happened beside the calls, sent or not, by plain-English name.
     """
 
     folder: Path
@@ -48,6 +73,8 @@ class SimulationSummary:
     calls_sent: int
     calls_in_progress: int
     traffic: dict[str, int]
+    interfaces: dict[str, InterfaceCounts] = field(default_factory=dict)
+    other_traffic: dict[str, int] = field(default_factory=dict)
 
     @property
     def calls_not_sent(self) -> int:
@@ -72,5 +99,19 @@ class SimulationSummary:
             *(f"  {name}: {count:,}" for name, count in sorted(self.traffic.items())),
             "Bad rows:" if self.bad_rows else "Bad rows: none",
             *(f"  {kind}: {count:,}" for kind, count in sorted(self.bad_rows.items())),
+            *self._about_interfaces(),
         ]
         return "\n".join(lines)
+
+    def _about_interfaces(self) -> list[str]:
+        """Say what was written by interface, and what happened beside the calls."""
+        return [
+            "Interfaces:",
+            *(
+                f"  {name}: {counts.rows:,} rows in {counts.files:,} files ({counts.bytes / 1e6:,.1f} MB), "
+                f"of which {sum(counts.bad_rows.values()):,} bad"
+                for name, counts in self.interfaces.items()
+            ),
+            *(["What happened beside the calls:"] if self.other_traffic else []),
+            *(f"  {name}: {count:,}" for name, count in sorted(self.other_traffic.items())),
+        ]

@@ -19,6 +19,7 @@ from transformation.build import build
 
 LAST_DAY = date(2026, 10, 31)
 _NEW_FILES = 3
+_FILES_OF_A_WEEK = 7 * 12
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,23 @@ def bench_build(settings: Settings, folder: Path, days: int, calls_per_day: int)
         days: Days of history.
         calls_per_day: Calls on an average day.
     """
-    simulate(folder, days=days, seed=7, calls_per_day=calls_per_day, last_day=LAST_DAY)
+    simulate(
+        folder,
+        days=days,
+        seed=7,
+        calls_per_day=calls_per_day,
+        last_day=LAST_DAY,
+        interfaces=("telephony_call",),
+    )
     later = folder.with_name(f"{folder.name}-later")
     later.mkdir()
     names = sorted(path.name for path in folder.glob("*.gz"))
     new = [name for name in names if f"{LAST_DAY:%Y%m%d}T12" <= name.rsplit("_", 2)[1]][:_NEW_FILES]
     for name in names[names.index(new[0]) :]:
         (folder / name).rename(later / name)
+    history = names[: names.index(new[0])]
+    for first in range(0, len(history), _FILES_OF_A_WEEK):
+        _join([folder / name for name in history[first : first + _FILES_OF_A_WEEK]])
     as_of = datetime(LAST_DAY.year, LAST_DAY.month, LAST_DAY.day, tzinfo=UTC) + timedelta(hours=12)
     ingest(settings, "telephony_call", str(folder))
     full = _timed_build(settings, as_of)
@@ -65,6 +76,16 @@ def bench_build(settings: Settings, folder: Path, days: int, calls_per_day: int)
     with connect(settings) as connection:
         row = connection.execute("select count(*) from marts.fct_calls").fetchone()
     return BuildBench(days, row[0] if row else 0, full, statistics.median(added))
+
+
+def _join(files: list[Path]) -> None:
+    """Make of some files one, under the name of the last: history is to be built on, not to be loaded slowly."""
+    with (files[-1].with_suffix(".part")).open("wb") as whole:
+        for path in files:
+            whole.write(path.read_bytes())  # gzip members one after another are one gzip
+            path.unlink()
+            path.with_name(f"{path.name}.sha256").unlink(missing_ok=True)
+    files[-1].with_suffix(".part").rename(files[-1])
 
 
 def _timed_build(settings: Settings, as_of: datetime) -> float:

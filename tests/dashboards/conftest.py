@@ -72,7 +72,15 @@ def shown(tmp_path_factory, make_settings):
     files = home / "simulated"
     try:
         local.up(settings, ["superset"], report=print)
-        simulate(files, days=DAYS, seed=11, calls_per_day=400, last_day=LAST_DAY, bad_row_share=0)
+        simulate(
+            files,
+            days=DAYS,
+            seed=11,
+            calls_per_day=400,
+            last_day=LAST_DAY,
+            bad_row_share=0,
+            interfaces=["telephony_call"],
+        )
         ingest(settings, "telephony_call", str(files), console=Console(quiet=True))
         result = build(settings, as_of=AS_OF, report=print)
         assert result.succeeded, result.as_text()

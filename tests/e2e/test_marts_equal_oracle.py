@@ -228,7 +228,15 @@ def test_simulated_traffic_in_the_wrong_order_twice_and_corrected(
     """
     sent = tmp_path / "sent"
     last_day = date(2025, 3, 31)
-    simulate(sent, days=5, seed=20250330, calls_per_day=800, last_day=last_day, bad_row_share=0.02)
+    simulate(
+        sent,
+        days=5,
+        seed=20250330,
+        calls_per_day=800,
+        last_day=last_day,
+        bad_row_share=0.02,
+        interfaces=["telephony_call"],
+    )
     files = sorted(path for path in sent.iterdir() if path.suffix != ".sha256")
     random.Random(5).shuffle(files)
     assert len(files) > 20

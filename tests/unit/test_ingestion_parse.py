@@ -17,7 +17,7 @@ from ingestion.contract import load_contract
 from ingestion.findings import Finding
 from ingestion.lines import Chunk
 from ingestion.parse import Parsed, Parser
-from ingestion.privacy import REDACTED_CARD, begin_hmac, caller_key
+from ingestion.privacy import REDACTED_CARD, caller_key
 from tests.oracle.records import FileName, Refused, record_of
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -96,7 +96,7 @@ def refusal(line: bytes | str | dict[str, Any]) -> Finding:
 
 
 def test_a_good_call_becomes_a_row() -> None:
-    key, _ = caller_key("07700900123", begin_hmac(SECRET))
+    key, _ = caller_key("07700900123", SECRET)
     found = row(CALL)
     assert json.loads(found.pop("legs") or "") == [
         LEG
@@ -345,7 +345,7 @@ def test_cards_in_refused_rows_are_not_counted() -> None:
 def test_keys_and_callers_are_not_taken_for_card_numbers() -> None:
     found = row(call(call_id=CARD, caller_number="0044 7700 900123"))
     assert found["call_id"] == CARD
-    assert found["caller_key"] == caller_key("07700900123", begin_hmac(SECRET))[0]
+    assert found["caller_key"] == caller_key("07700900123", SECRET)[0]
 
 
 def test_text_reaches_the_row_as_it_was_sent() -> None:
