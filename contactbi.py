@@ -29,6 +29,14 @@ def _say(line: str) -> None:
     console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
+def _table(*columns: str) -> Table:
+    """A table whose cells are folded rather than cut: a name that is cut is no name."""
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
 def _instant(text: str | None) -> datetime | None:
     """Read an ISO 8601 instant; one without an offset is refused, because it could mean two instants."""
     if text is None:
@@ -151,7 +159,7 @@ def quarantine_list(
     if not found:
         _say("Nothing is in quarantine.")
         return
-    table = Table("File", "Interface", "Name", "Rule", "Rows", "First line")
+    table = _table("File", "Interface", "Name", "Rule", "Rows", "First line")
     for each in found:
         line = "whole file" if each.line_number is None else f"{each.line_number:,}"
         table.add_row(str(each.file_id), each.interface, each.file, each.rule, f"{each.rows:,}", line)

@@ -86,7 +86,9 @@ def _fields(before: list[Document], after: list[Document], path: str) -> Iterato
 
 
 def _field(before: Document, after: Document, path: str) -> Iterator[Change]:
-    for name in before:
+    for name in (
+        name for name in before if name in after
+    ):  # a later program may keep more of a contract, or less
         old, new = before[name], after[name]
         if old == new:
             continue

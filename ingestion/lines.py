@@ -74,6 +74,13 @@ def chunks_of(file: BinaryIO, *, packed: bool) -> Iterator[Chunk]:
     return _chunks(_reader(file, packed=packed))
 
 
+def blocks_of(file: BinaryIO, *, packed: bool) -> Iterator[bytes]:
+    """The bytes of a file in blocks, as `chunks_of` reads them; raises what it raises."""
+    read = _reader(file, packed=packed)
+    while block := read(BLOCK_BYTES):
+        yield block
+
+
 def other_format(file: BinaryIO, *, packed: bool) -> str | None:
     """What a file that holds no good row seems to be instead of JSON Lines, in a sentence; None if nothing known."""
     start = _reader(file, packed=packed)(BLOCK_BYTES).removeprefix(_BOM).lstrip()

@@ -24,13 +24,16 @@ from psycopg import Connection
 
 from infra.settings import Settings
 from ingestion import ledger
+from ingestion.adapters import ADAPTERS
 from ingestion.connectors import Connector
-from ingestion.contract import Contract
+from ingestion.contract import Contract, load_contract
 from ingestion.discover import DIGEST_SUFFIX, FileName, WaitingFile, look, shown_name
 from ingestion.findings import FileNotReadyError, FileRefusedError
 from ingestion.ledger import Counts, FindingsSpill
-from ingestion.lines import chunks_of, other_format
+from ingestion.lines import blocks_of, chunks_of, other_format
 from ingestion.parse import Parser
+from ingestion.platform_records import PlatformFile
+from ingestion.raw_tables import ensure_raw_table
 from ingestion.targets import Delivery, Target, open_target
 
 CHUNKS_OF_A_BATCH = 4
@@ -242,7 +245,8 @@ class _Load:
             try:
                 with self.connection.transaction():
                     ledger.forget_earlier_attempt(self.connection, self.file_id)
-                    seconds = self._read_and_write(counts, unknown, findings)
+                    read = self._read_platform if self._is_of_platform else self._read_and_write
+                    seconds = read(counts, unknown, findings)
                     self._write_findings(findings)
                     ledger.note_unknown_fields(
                         self.connection, self.contract.interface, self.file_id, unknown
@@ -273,7 +277,7 @@ class _Load:
                 started = time.perf_counter()
                 batch = list(islice(chunks, CHUNKS_OF_A_BATCH))
                 at_end = len(batch) < CHUNKS_OF_A_BATCH
-                unended_line = next((chunk.first_line for chunk in batch if chunk.unended), None)
+                unended_line = next((chunk.first_line for chunk in batch if chunk.unended), unended_line)
                 rows: list[str] = []
                 for parsed in (*map(parser.parse, batch), *((parser.finish(),) if at_end else ())):
                     rows += parsed.rows
@@ -298,6 +302,28 @@ class _Load:
         counts.quarantined = findings.count
         counts.unchanged = counts.read - counts.quarantined - counts.loaded
         return seconds
+
+    @property
+    def _is_of_platform(self) -> bool:
+        return self.contract.interface == "telephony_call" and self.name.platform in ADAPTERS
+
+    def _read_platform(self, counts: Counts, unknown: set[str], findings: FindingsSpill) -> _Seconds:
+        """Keep the records of a telephony platform, and put the calls together that they tell of."""
+        started = time.perf_counter()
+        ensure_raw_table(self.connection, load_contract("callback_event"))
+        file = PlatformFile(
+            self.connection,
+            self.name.platform or "",
+            Delivery(self.name.position + "_", self.file_id, self.batch_id, self.now),
+            self.settings.caller_hash_key.get_secret_value().encode(),
+            self.now,
+        )
+        file.load(blocks_of(self.spooled.bytes, packed=self.name.is_packed), counts, findings)
+        self._refuse_if_too_bad(counts)
+        counts.unchanged = counts.read - counts.quarantined - counts.loaded
+        parsed = time.perf_counter()
+        file.assemble()
+        return _Seconds(parsed - started, time.perf_counter() - parsed)
 
     def _target(self) -> Target:
         is_extract = self.contract.record_kind == "snapshot"

@@ -27,6 +27,8 @@ from ingestion.privacy import (
     MASKED_VALUE,
     CardWatch,
     CsvTextMask,
+    KeyTokens,
+    MissingReason,
     RawTextMask,
     keyed,
     mask,
@@ -62,7 +64,15 @@ class Parsed:
 class Parser:
     """Parses the chunks of one file, in order."""
 
-    def __init__(self, contract: Contract, secret: bytes, now: datetime, *, columnwise: bool = True) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        secret: bytes,
+        now: datetime,
+        *,
+        columnwise: bool = True,
+        numbers_are_tokens: bool = False,
+    ) -> None:
         """Compile the contract.
 
         Args:
@@ -70,6 +80,7 @@ class Parser:
             secret: Key of the HMAC that replaces customers' numbers and addresses.
             now: Clock of the load, aware.
             columnwise: Read plain rows column by column, which is faster and has the same outcome.
+            numbers_are_tokens: Telephone numbers were replaced by tokens of KeyTokens before.
         """
         fields = contract.fields
         self._contract = contract
@@ -77,7 +88,16 @@ class Parser:
         self._format = CsvRows(contract) if contract.file_format == "csv" else JsonLines(contract)
         kept = [each for each in fields if each.treatment not in ("identity", "not_kept")]
         self._values = _getter(kept)
-        keys = {each.name: _KeyColumns(each, secret).__getitem__ for each in kept if each.key_column}
+        keys = {
+            each.name: _KeyColumns(
+                each,
+                KeyTokens.of_token
+                if numbers_are_tokens and each.treatment == "telephone_number"
+                else keyed(each.treatment, secret),
+            ).__getitem__
+            for each in kept
+            if each.key_column
+        }
         self._writers = [keys.get(each.name) or _plain_writer(each) for each in kept]
         self._columns = ColumnReader(contract, keys, Instants(now)) if columnwise else None
         serving = [column.field for column in contract.serving_columns if column.field]
@@ -184,22 +204,14 @@ class Parser:
         return masked
 
     def _finding(self, refused: RowRefusedError, number: int, line: bytes) -> Finding:
-        meaning, advice = ROW_RULES.get(refused.rule, ("", "Correct the record and send it again."))
-        where = f"{refused.field}: " if refused.field else ""
-        if self._names_people:  # the detail may repeat a value, and a value in the wrong column may be a name
-            detail = meaning or next(
-                f"not so: {rule.description}" for rule in self._contract.rules if rule.name == refused.rule
-            )
-            message = f"{where}{detail} {advice}"
-        else:
-            message = mask(f"{where}{refused.detail}.").replace("\x00", "\\x00") + f" {advice}"
-        return Finding(
-            line_number=number,
-            field=refused.field,
-            rule=refused.rule,
-            message=message,
-            raw_text=self._mask_line(line, RAW_TEXT_CHARACTERS),
-        )
+        text = self._mask_line(line, RAW_TEXT_CHARACTERS)
+        if not self._names_people:
+            return finding_of(refused, number, text)
+        # The detail may repeat a value, and a value in the wrong column may be a name.
+        meaning = ROW_RULES[refused.rule][0] if refused.rule in ROW_RULES else None
+        rule = next((rule for rule in self._contract.rules if rule.name == refused.rule), None)
+        plain = meaning or f"Not so: {rule.description if rule else ''}"
+        return finding_of(RowRefusedError(refused.rule, plain.rstrip("."), refused.field), number, text)
 
     @property
     def _mask_line(self) -> Callable[[bytes, int], str]:
@@ -217,12 +229,27 @@ class Parser:
         )
 
 
+def finding_of(refused: RowRefusedError, number: int, raw_text: str) -> Finding:
+    """A refused row, in words without personal data; `raw_text` holds none either."""
+    advice = ROW_RULES.get(refused.rule, ("", "Correct the record and send it again."))[1]
+    where = f"{refused.field}: " if refused.field else ""
+    return Finding(
+        line_number=number,
+        field=refused.field,
+        rule=refused.rule,
+        message=mask(f"{where}{refused.detail}.").replace("\x00", "\\x00") + f" {advice}",
+        raw_text=raw_text,
+    )
+
+
 class _KeyColumns(dict[str | None, str]):
     """The columns that replace a number, an address or a reference, remembered because customers come again."""
 
-    def __init__(self, of: Field, secret: bytes) -> None:
+    def __init__(
+        self, of: Field, key_of: Callable[[str | None], tuple[str | None, MissingReason | None]]
+    ) -> None:
         super().__init__()
-        self._key_of = keyed(of.treatment, secret)
+        self._key_of = key_of
         self._with_reason = of.treatment != "reference"
         self._required = of.required and not of.nullable
         self._name = of.name

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import phonenumbers
 
@@ -125,6 +125,31 @@ def reference_key(reference: str | None, secret: bytes) -> str | None:
 
 def _hexdigest(text: str, secret: bytes) -> str:
     return hmac.digest(secret, text.encode("utf-8"), "sha256").hex()
+
+
+class KeyTokens:
+    """Numbers that were replaced before their place in a record was known: a token carries the key, or why not."""
+
+    def __init__(self, secret: bytes) -> None:
+        """Prepare; `secret` is the key of the HMAC."""
+        self._secret = secret
+
+    def token_of(self, number: str | None) -> str | None:
+        """What stands for a number until `of_token` makes its two columns of it; None stays None."""
+        if number is None:
+            return None
+        key, reason = caller_key(number, self._secret)
+        return f"key:{key}" if key else f"none:{reason}"
+
+    @staticmethod
+    def of_token(token: str | None) -> tuple[str | None, MissingReason | None]:
+        """As `caller_key`, of the number that a token stands for."""
+        if token is None:
+            return None, "withheld"
+        kind, _, value = token.partition(":")
+        if kind == "key":
+            return value, None
+        return None, cast("MissingReason", value) if kind == "none" else "unparseable"
 
 
 class CardWatch:

@@ -51,6 +51,7 @@ def open_target(
     delivery: Delivery,
     before: Extract | None,
     max_change: float | None,
+    staging: str = "staging",
 ) -> Target:
     """Make the staging table, and what the rows of this interface go through.
 
@@ -60,6 +61,7 @@ def open_target(
         delivery: The file.
         before: The current extract, for an interface of full extracts.
         max_change: By what share the number of rows may differ from it; None: by any.
+        staging: Name of the staging table; each target of a transaction has its own.
     """
     columns = sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type))
@@ -67,22 +69,23 @@ def open_target(
     )
     connection.execute(
         sql.SQL(
-            "create temporary table staging ({}, _record_hash uuid, _line_number bigint) on commit drop"
-        ).format(columns)
+            "create temporary table {} ({}, _record_hash uuid, _line_number bigint) on commit drop"
+        ).format(sql.Identifier(staging), columns)
     )
     if contract.record_kind == "snapshot":
-        return _Extracts(connection, contract, delivery, before, max_change)
-    return _Records(connection, contract, delivery)
+        return _Extracts(connection, contract, delivery, staging, before, max_change)
+    return _Records(connection, contract, delivery, staging)
 
 
 class _Statements:
     """Statements about one interface and one file."""
 
-    def __init__(self, connection: Connection, contract: Contract, delivery: Delivery) -> None:
+    def __init__(self, connection: Connection, contract: Contract, delivery: Delivery, staging: str) -> None:
         self.connection = connection
         key = [sql.Identifier(name) for name in contract.key]
         serving = [sql.Identifier(column.name) for column in contract.serving_columns]
-        self._names = {
+        self._names: dict[str, sql.Composable] = {
+            "staging": sql.Identifier(staging),
             "table": table_name(contract),
             "columns": _list(sql.Identifier(column.name) for column in contract.record_columns),
             "key": _list(key),
@@ -122,15 +125,17 @@ class _Statements:
 
     def stage(self, rows: list[str]) -> None:
         """Put rows into the staging table."""
-        with self.connection.cursor().copy("copy staging from stdin") as copy:
+        with self.connection.cursor().copy(
+            sql.SQL("copy {staging} from stdin").format(**self._names)
+        ) as copy:
             copy.write("".join(rows))
 
 
 class _Records:
     """Records and events: each is added unless raw holds it, batch by batch."""
 
-    def __init__(self, connection: Connection, contract: Contract, delivery: Delivery) -> None:
-        self._sql = _Statements(connection, contract, delivery)
+    def __init__(self, connection: Connection, contract: Contract, delivery: Delivery, staging: str) -> None:
+        self._sql = _Statements(connection, contract, delivery, staging)
 
     def write(self, rows: list[str]) -> int:
         self._sql.lock()
@@ -138,7 +143,7 @@ class _Records:
         loaded = self._sql.run(_INSERT)
         if loaded < len(rows):
             self._sql.run(_SEEN_AGAIN)
-        self._sql.run("truncate staging")
+        self._sql.run("truncate {staging}")
         return loaded
 
     def finish(self) -> tuple[int, list[Finding]]:
@@ -153,10 +158,11 @@ class _Extracts:
         connection: Connection,
         contract: Contract,
         delivery: Delivery,
+        staging: str,
         before: Extract | None,
         max_change: float | None,
     ) -> None:
-        self._sql = _Statements(connection, contract, delivery)
+        self._sql = _Statements(connection, contract, delivery, staging)
         self._position = delivery.position
         self._has_serving = contract.serving_table is not None
         self._before = before
@@ -170,7 +176,7 @@ class _Extracts:
 
     def finish(self) -> tuple[int, list[Finding]]:
         self._sql.lock()
-        self._sql.run("analyze staging")
+        self._sql.run("analyze {staging}")
         repeated = self._take_repeated()
         self._hold_if_doubtful(self._rows - len(repeated))
         self._sql.run(_CLOSE)
@@ -213,7 +219,7 @@ insert into {table} ({columns}, _record_hash, _line_number, _file_position, _fil
 select
     {columns}, _record_hash, _line_number,
     %(position)s || lpad(_line_number::text, 12, '0'), %(file_id)s, %(batch_id)s, %(loaded_at)s
-from staging
+from {staging}
 on conflict do nothing
 """
 
@@ -223,7 +229,7 @@ on conflict do nothing
 _SEEN_AGAIN = """
 with seen as (
     select {key}, _record_hash, %(position)s || lpad(max(_line_number)::text, 12, '0') as _file_position
-    from staging
+    from {staging}
     group by {key}, _record_hash
 ),
 moved as (
@@ -242,10 +248,10 @@ on conflict do nothing
 
 _REPEATED = """
 with repeated as (
-    select {identity}, min(_line_number) as first_line from staging group by {identity} having count(*) > 1
+    select {identity}, min(_line_number) as first_line from {staging} group by {identity} having count(*) > 1
 ),
 taken as (
-    delete from staging as seen using repeated
+    delete from {staging} as seen using repeated
     where seen.{identity} = repeated.{identity} and seen._line_number > repeated.first_line
     returning seen._line_number
 )
@@ -257,26 +263,26 @@ update {table} as raw set _until_position = %(position)s
 where
     raw._until_position is null
     and not exists (
-        select from staging as seen where {same_key} and seen._record_hash = raw._record_hash
+        select from {staging} as seen where {same_key} and seen._record_hash = raw._record_hash
     )
 """
 
 _OPEN = """
 insert into {table} ({columns}, _record_hash, _line_number, _file_position, _file_id, _batch_id, _loaded_at)
 select {columns}, _record_hash, _line_number, %(position)s, %(file_id)s, %(batch_id)s, %(loaded_at)s
-from staging as seen
+from {staging} as seen
 where not exists (select from {table} as raw where {same_key} and raw._until_position is null)
 """
 
 _SERVE_NO_MORE = """
 delete from {serving} as there
-where not exists (select from staging as seen where seen.{identity} = there.{identity})
+where not exists (select from {staging} as seen where seen.{identity} = there.{identity})
 """
 
 _SERVE = """
 insert into {serving} ({identity}, {serving_columns})
 select seen.{identity}, {serving_seen}
-from staging as seen
+from {staging} as seen
 where not exists (
     select from {serving} as there
     where there.{identity} = seen.{identity} and ({serving_there}) is not distinct from ({serving_seen})

@@ -29,8 +29,8 @@ Attributes read, in any case: `is_test`, `language`, `ivr_outcome`, `ivr_path`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
@@ -192,6 +192,16 @@ def _wrap_seconds(agent: Reader) -> float | None:
             )
         return (ended - began).total_seconds()
     return seconds
+
+
+RECORD = ContactRecord
+
+
+def without_numbers(
+    record: ContactRecord, replace_number: Callable[[str | None], str | None]
+) -> ContactRecord:
+    """A contact record whose customer's number is replaced."""
+    return replace(record, caller_number=replace_number(record.caller_number))
 
 
 def call_id_of(record: ContactRecord) -> str:

@@ -35,7 +35,7 @@ Participant attributes read, in any case: `is_test`, `language`, `ivr_outcome`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
@@ -321,6 +321,24 @@ def _address(text: str | None) -> str | None:
     if colon and scheme.lower() in ("tel", "sip", "sips"):
         return rest.partition("@")[0].partition(";")[0] or None
     return text
+
+
+RECORD = Conversation
+
+
+def without_numbers(record: Conversation, replace_number: Callable[[str | None], str | None]) -> Conversation:
+    """A conversation whose customer's numbers are replaced: who rings us, and whom we ring."""
+
+    def hidden(session: Session) -> Session:
+        # Who rings us rings a number of ours; of a call that we make, either number may be the customer's.
+        dnis = session.dnis if session.direction == "inbound" else replace_number(session.dnis)
+        return replace(session, ani=replace_number(session.ani), dnis=dnis)
+
+    participants = tuple(
+        replace(participant, sessions=tuple(map(hidden, participant.sessions)))
+        for participant in record.participants
+    )
+    return replace(record, participants=participants)
 
 
 def call_id_of(record: Conversation) -> str:
