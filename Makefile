@@ -29,8 +29,13 @@ lint: setup           ## Style, types, SQL, and the rule of who may import whom.
 	.venv/bin/lint-imports
 	.venv/bin/sqlfluff lint --disable-progress-bar dbt
 
-bench: setup          ## Speed, as ratios against a control in the same run.
-	.venv/bin/python -m tests.bench
+bench: setup .venv-bench/.ready  ## Speed, as ratios against a control in the same run.
+	.venv/bin/python -m tests.bench $(BENCH)
+
+.venv-bench/.ready: .venv/.ready requirements/bench.txt
+	$(PYTHON) -m venv .venv-bench
+	$(UV) pip install --python .venv-bench --quiet --require-hashes -r requirements/bench.txt
+	touch $@
 
 down:                 ## Stop every service of this checkout.
 	.venv/bin/contactbi down
@@ -39,6 +44,7 @@ lock: .venv/.ready    ## Resolve the locked environments anew.
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/contactbi.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group dev -c requirements/contactbi.txt -o requirements/dev.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --exclude-newer 2026-05-14 requirements/superset.in -o requirements/superset.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements/bench.in -o requirements/bench.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements/bootstrap.in -o requirements/bootstrap.txt
 
 clean: down           ## Remove environments and this instance's data.

@@ -284,7 +284,7 @@ def simulate(
 @app.command()
 def run(
     data: Annotated[
-        Path | None, typer.Option(help="Folder of files to feed in. Default: 28 simulated days of telephony.")
+        Path | None, typer.Option(help="Folder of files to feed in. Default: 28 simulated days.")
     ] = None,
 ) -> None:
     """Do the main job on embedded services, from files on SFTP to figures, and leave the services up."""
@@ -294,6 +294,7 @@ def run(
     from infra import local
     from infra.simulator import simulate as write_files
     from infra.simulator.send import send
+    from ingestion.contract import interfaces
     from ingestion.run import ingest as ingest_files
     from transformation.build import build as build_marts
     from transformation.build import end_of_data
@@ -303,17 +304,19 @@ def run(
     local.up(settings, ["postgres", "sftp", "s3"], report=_say)
     folder = data or settings.home / "simulated"
     if data is None and not folder.exists():
-        _step("Simulating 28 days of telephony at 20,000 calls a day")
+        _step("Simulating 28 days of all channels at 20,000 calls a day")
         draft = folder.with_suffix(".part")
         _say(write_files(draft, days=28, seed=1).as_text())
         draft.rename(folder)
     _step(f"Sending the files of {folder} to the SFTP server, as a supplier does")
     send(settings, folder, report=_say)
     _step("Loading them into the raw tables")
-    loaded = ingest_files(settings, "telephony_call", None, console=console)
-    _say(loaded.as_text())
-    if loaded.files("failed"):
-        raise typer.Exit(1)
+    for interface in interfaces():
+        loaded = ingest_files(settings, interface, None, console=console)
+        if loaded.files_found:
+            _say(loaded.as_text())
+        if loaded.files("failed"):
+            raise typer.Exit(1)
     _step("Building the marts")
     built = build_marts(settings, as_of=end_of_data(settings), report=_say)
     _say(built.as_text())

@@ -18,12 +18,29 @@ from typing import Literal
 import psycopg
 
 from expectations.checks import Finding, run_checks
+from expectations.contracts import interfaces, quoted
 from expectations.raw import raw_checks
 from expectations.release import FEED, release_checks
 from infra.postgres import connect, warehouse_url
 from infra.settings import Settings
 
 Gate = Literal["raw", "release"]
+
+# A file that was refused for its name alone is part of no batch.
+_WAITING = """
+    select batch_id, interface, now() as looked_at, count(*) as files
+    from ops.files
+    where
+        state in ('loaded', 'quarantined') and batch_id is not null
+        and interface = coalesce(%(interface)s, interface)
+    group by batch_id, interface
+    having not exists (
+        select from ops.gate_results as gate
+        where gate.gate = 'raw' and gate.success and gate.batch_id = files.batch_id
+            and gate.checked_at >= max(files.finished_at)
+    )
+"""
+"""Batches that have not passed since their last file was finished."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +52,14 @@ class GateResult:
         subject: What was looked at, in words.
         findings: What did not hold.
         docs: First page of the data docs; None if there was nothing to look at.
+        interface: Interface whose batches the raw gate looked at.
     """
 
     gate: Gate
     subject: str
     findings: tuple[Finding, ...] = ()
     docs: Path | None = None
+    interface: str | None = None
 
     @property
     def success(self) -> bool:
@@ -62,59 +81,63 @@ class GateResult:
         return "\n".join(lines)
 
 
-def check(settings: Settings, gate: str | None = None) -> list[GateResult]:
+def check(settings: Settings, gate: str | None = None, interface: str | None = None) -> list[GateResult]:
     """Run one gate or both, record the outcome in `ops.gate_results`, and write the data docs.
 
     Args:
         settings: The instance.
         gate: `raw` (every batch that has not passed since its files were loaded), `release` (the last build
-            that
-            succeeded), or None for both.
+            that succeeded), or None for both.
+        interface: Interface whose batches the raw gate looks at; None: every one that has a batch to look at.
 
     Returns:
-        One result for each gate that was run.
+        A result for each interface that the raw gate looked at (or one that says that there was none), then that of
+        the release gate.
 
     Raises:
-        ValueError: There is no such gate.
+        ValueError: There is no such gate or interface.
     """
-    gates = {"raw": _check_raw, "release": _check_release}
-    if gate is not None and gate not in gates:
+    if gate not in (None, "raw", "release"):
         raise ValueError(f"There is no gate {gate!r}. The gates are raw and release.")
+    if interface is not None and interface not in interfaces():
+        raise ValueError(f"There is no interface {interface!r}. There are: {', '.join(interfaces())}.")
+    results: list[GateResult] = []
     with connect(settings, autocommit=True) as connection:
-        return [run(settings, connection) for name, run in gates.items() if gate in (None, name)]
+        if gate != "release":
+            waiting = _interfaces_with_batches(connection, interface)
+            results += [_check_raw(settings, connection, each) for each in waiting]
+            results += [] if waiting else [GateResult("raw", "no batch is waiting")]
+        if gate != "raw":
+            results.append(_check_release(settings, connection))
+    return results
 
 
-def _check_raw(settings: Settings, connection: psycopg.Connection) -> GateResult:
-    """Look at the batches that have not passed since their last file was finished."""
+def _interfaces_with_batches(connection: psycopg.Connection, only: str | None) -> list[str]:
     rows = connection.execute(
-        """
-        select batch_id, now() as looked_at, count(*) as files
-        from ops.files
-        where interface = 'telephony_call' and state in ('loaded', 'quarantined')
-        group by batch_id
-        having not exists (
-            select from ops.gate_results as gate
-            where gate.gate = 'raw' and gate.success and gate.batch_id = files.batch_id
-                and gate.checked_at >= max(files.finished_at)
-        )
-        """
-    ).fetchall()
-    if not rows:
-        return GateResult("raw", "no batch is waiting")
+        f"select distinct interface from ({_WAITING}) as waiting order by interface", {"interface": only}
+    )
+    return [interface for (interface,) in rows if interface in interfaces()]
+
+
+def _check_raw(settings: Settings, connection: psycopg.Connection, interface: str) -> GateResult:
+    """Look at the batches of an interface that wait to be looked at."""
+    rows = connection.execute(_WAITING, {"interface": interface}).fetchall()
     batch_ids = sorted(row[0] for row in rows)
     batch = (
-        "select * from ops.files where interface = 'telephony_call' and state in ('loaded', 'quarantined') "
+        f"select * from ops.files where interface = {quoted(interface)} and state in ('loaded', 'quarantined') "
         f"and batch_id in ({', '.join(map(str, batch_ids))})"
     )
-    docs = settings.home / "data_docs" / "raw"
-    findings = run_checks("raw", raw_checks(), warehouse_url(settings), batch, docs)
+    docs = settings.home / "data_docs" / "raw" / interface
+    findings = run_checks(f"raw.{interface}", raw_checks(interface), warehouse_url(settings), batch, docs)
     with connection.transaction():
         for batch_id in batch_ids:
             its_own = [each for each in findings if each.batch_ids is None or batch_id in each.batch_ids]
-            _record(connection, "raw", its_own, rows[0][1], batch_id=batch_id)
-    files = sum(row[2] for row in rows)
-    subject = f"{_count(len(batch_ids), 'batch', 'batches')} with {_count(files, 'file', 'files')}"
-    return GateResult("raw", subject, tuple(findings), docs / "index.html")
+            _record(connection, "raw", its_own, rows[0][2], batch_id=batch_id)
+    files = sum(row[3] for row in rows)
+    subject = (
+        f"{_count(len(batch_ids), 'batch', 'batches')} of {interface} with {_count(files, 'file', 'files')}"
+    )
+    return GateResult("raw", subject, tuple(findings), docs / "index.html", interface)
 
 
 def _check_release(settings: Settings, connection: psycopg.Connection) -> GateResult:

@@ -1,64 +1,71 @@
 """The raw gate: what must hold for each batch of loaded files before figures are made of it.
 
-Row by row, the loader has refused what breaks the interface already. The gate looks at what no row shows:
-rows that got lost or doubled on the way, columns that changed, values that became rare or common overnight.
-The relation `batch` is the files to look at, one row each, as in `ops.files`.
+Row by row, the loader has refused what breaks the interface already. The gate looks at what no row shows: rows that got
+lost or doubled on the way, columns that changed, values that became rare or common overnight. Most of it follows from
+the contract of the interface; `interfaces/` adds what is expected of each.
+
+In the queries, the relation `batch` is the files to look at, one row each, as in `ops.files`; `its` is the raw table.
 """
 
 # ruff: noqa: S608  # the queries are made of texts of ours
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterator
 
-import yaml
-
-from expectations.checks import Check
-from infra.settings import CHECKOUT
-
-_CONTRACT = CHECKOUT / "ingestion" / "contracts" / "telephony_call.odcs.yaml"
-_DIALLED_NUMBERS = CHECKOUT / "dbt" / "seeds" / "dialled_numbers.csv"
+from expectations.checks import Aspect, Check, Severity
+from expectations.contracts import Contract, quoted, read_contract
+from expectations.suites import Limit, Suite, read_suite
 
 ENOUGH_ROWS = 100
 """Shares of fewer rows than this say nothing."""
 
-_TYPES = {
-    "string": "text",
-    "integer": "bigint",
-    "number": "numeric",
-    "boolean": "boolean",
-    "timestamp": "timestamptz",
-    "array": "jsonb",
-    "object": "jsonb",
-}
-_LEDGER_COLUMNS = {
-    "_file_id": "bigint",
-    "_line_number": "bigint",
-    "_batch_id": "bigint",
-    "_record_hash": "uuid",
-}
 
-_CALLS = "from batch as files inner join raw.telephony_call as calls on calls._file_id = files.file_id"
-
-
-def raw_checks() -> list[Check]:
-    """The checks, in the order in which a reader wants to hear of them."""
-    is_mapped = _is_mapped()
+def raw_checks(interface: str) -> list[Check]:
+    """The checks of an interface, in the order in which a reader wants to hear of them."""
+    checks = _Checks(read_contract(interface), read_suite(interface))
     return [
-        Check(
+        checks.schema(),
+        *checks.volume(),
+        *checks.extract(),
+        *checks.missingness(),
+        *checks.values(),
+        *checks.limits(),
+        *checks.known(),
+        checks.refused(),
+        *checks.freshness(),
+    ]
+
+
+class _Checks:
+    """Makes the checks of one interface."""
+
+    def __init__(self, contract: Contract, suite: Suite) -> None:
+        self.contract = contract
+        self.suite = suite
+        self.table = contract.raw_table
+        self.rows = f"from batch as files inner join {self.table} as its on its._file_id = files.file_id"
+
+    def schema(self) -> Check:
+        columns = ", ".join(
+            f"({quoted(name)}, {quoted(kind)})" for name, kind in self.contract.columns.items()
+        )
+        return Check(
             "schema",
             "The raw table has every column of the contract, with its type.",
             f"""
             select null::bigint as batch_id, expected.name || ' should be ' || expected.type || ' and is '
                 || coalesce(format_type(actual.atttypid, null), 'missing') as detail
-            from (values {_columns()}) as expected (name, type)
+            from (values {columns}) as expected (name, type)
             left join pg_attribute as actual
-                on actual.attrelid = to_regclass('raw.telephony_call') and actual.attname = expected.name
+                on actual.attrelid = to_regclass('{self.table}') and actual.attname = expected.name
                 and not actual.attisdropped
             where actual.atttypid is distinct from expected.type::regtype::oid
             """,
-        ),
-        Check(
+        )
+
+    def volume(self) -> Iterator[Check]:
+        yield Check(
             "volume",
             "Rows read are rows loaded, unchanged and quarantined, file by file.",
             """
@@ -70,20 +77,20 @@ def raw_checks() -> list[Check]:
             from batch
             where rows_read is distinct from rows_loaded + rows_unchanged + rows_quarantined
             """,
-        ),
-        Check(
+        )
+        yield Check(
             "volume",
             "The raw table holds as many rows of each file as were loaded from it.",
-            """
+            f"""
             select batch_id, name || ' should have ' || rows_loaded || ' rows and has ' || held as detail
             from (
-                select files.*, (select count(*) from raw.telephony_call where _file_id = files.file_id) as held
+                select files.*, (select count(*) from {self.table} where _file_id = files.file_id) as held
                 from batch as files
             ) as counted
             where held <> rows_loaded
             """,
-        ),
-        Check(
+        )
+        yield Check(
             "volume",
             "Each row that was refused is in quarantine.rows.",
             """
@@ -94,8 +101,8 @@ def raw_checks() -> list[Check]:
             ) as counted
             where held < rows_quarantined
             """,
-        ),
-        Check(
+        )
+        yield Check(
             "volume",
             "A batch brings rows.",
             """
@@ -104,79 +111,103 @@ def raw_checks() -> list[Check]:
             group by batch_id having sum(rows_loaded + rows_unchanged) = 0
             """,
             severity="warning",
-        ),
-        Check(
+        )
+        yield Check(
             "volume",
-            "No file is quarantined as a whole.",
+            "No extract is held." if self.contract.is_extract else "No file is quarantined as a whole.",
             "select batch_id, name || ': ' || error as detail from batch where state = 'quarantined'",
             severity="warning",
-        ),
-        Check(
-            "missingness",
-            "Fields that every call must have are there.",
-            _calls_where(
-                " or ".join(f"calls.{name} is null" for name in _required_columns())
-                + " or calls.call_id = '' or calls.dialled_number = ''"
-            ),
-        ),
-        Check(
-            "missingness",
-            "A call has a caller key or the reason why not.",
-            _calls_where("(calls.caller_key is null) = (calls.caller_key_missing_reason is null)"),
-        ),
-        Check(
-            "missingness",
-            "At most half of the calls of a batch are without a caller key.",
-            f"""
-            select batch_id, missing || ' of ' || total || ' calls are without a caller key' as detail
-            from (
-                select files.batch_id, count(*) as total, count(*) - count(calls.caller_key) as missing
-                {_CALLS}
-                group by files.batch_id
-            ) as counted
-            where total >= {ENOUGH_ROWS} and missing > 0.5 * total
-            """,
-            severity="warning",
-        ),
-        Check(
-            "distribution",
-            "Values are those that the contract lists.",
-            _calls_where(
-                "calls.ivr_outcome not in ('queued', 'self_served', 'abandoned', 'forced_disconnect') "
-                "or calls.language not in ('en', 'cy') or calls.record_version < 1 "
-                "or jsonb_typeof(calls.legs) <> 'array'"
-            ),
-        ),
-        Check(
-            "distribution",
-            "A call has legs exactly if the IVR queued it.",
-            _calls_where("(calls.ivr_outcome = 'queued') = (calls.legs = '[]'::jsonb)"),
-        ),
-        Check(
-            "distribution",
-            "At most half of the calls of a batch were made to numbers of no line of business.",
-            f"""
-            select batch_id, unmapped || ' of ' || total || ' calls were made to numbers of no line' as detail
-            from (
-                select files.batch_id, count(*) as total, count(*) filter (where not {is_mapped}) as unmapped
-                {_CALLS}
-                group by files.batch_id
-            ) as counted
-            where total >= {ENOUGH_ROWS} and unmapped > 0.5 * total
-            """,
-        ),
-        Check(
-            "distribution",
-            "Every dialled number belongs to a line of business.",
-            f"""
-            select files.batch_id, calls.dialled_number || ' has ' || count(*) || ' calls' as detail
-            {_CALLS}
-            where not {is_mapped}
-            group by files.batch_id, calls.dialled_number
-            """,
-            severity="warning",
-        ),
-        Check(
+        )
+
+    def extract(self) -> Iterator[Check]:
+        """A full extract replaces the one before: what is current must be exactly what the newest one said."""
+        if not self.contract.is_extract:
+            return
+        current = f"""
+            (select * from batch where state = 'loaded' and file_id = (
+                select file_id from ops.files as newest
+                where newest.interface = {quoted(self.contract.interface)} and newest.state = 'loaded'
+                order by file_stamp desc nulls last, file_sequence desc nulls last, file_id desc limit 1
+            ))"""
+        tables = {"The current rows are those of the newest extract, no more and no fewer.": self.table}
+        if self.contract.serving_table:
+            tables["The table in the clear holds exactly the newest extract."] = self.contract.serving_table
+        for sentence, table in tables.items():
+            which = " where _until_position is null" if table == self.table else ""
+            yield Check(
+                "volume",
+                sentence,
+                f"""
+                select batch_id, name || ' has ' || stands || ' rows that stand and {table} has ' || held as detail
+                from (
+                    select
+                        files.batch_id, files.name, files.rows_read - files.rows_quarantined as stands,
+                        (select count(*) from {table}{which}) as held
+                    from {current} as files
+                ) as counted
+                where held <> stands
+                """,
+            )
+
+    def missingness(self) -> Iterator[Check]:
+        empty = [*(name for name in self.contract.key if self.contract.columns[name] == "text")]
+        empty += [name for name in self.suite.never_empty if name not in empty]
+        conditions = [f"its.{name} is null" for name in self.contract.never_null]
+        conditions += [f"its.{name} = ''" for name in empty]
+        yield self._rows_where(
+            f"Fields that every {self.suite.one} must have are there.", "missingness", " or ".join(conditions)
+        )
+        for name in self.contract.keyed:
+            yield self._rows_where(
+                f"{self.suite.one.capitalize()} by {self.suite.one}, there is a {name} or the reason why not.",
+                "missingness",
+                f"(its.{name} is null) = (its.{name}_missing_reason is null)",
+            )
+
+    def values(self) -> Iterator[Check]:
+        if self.contract.values:
+            yield self._rows_where(
+                "Values are those that the contract lists.", "distribution", " or ".join(self.contract.values)
+            )
+        for rule in self.contract.rules:
+            yield self._rows_where(rule.sentence, "distribution", rule.broken)
+
+    def limits(self) -> Iterator[Check]:
+        for limit in self.suite.limits:
+            if limit.at_most:
+                yield self._at_most(limit)
+            else:
+                among = f"({limit.among}) and " if limit.among else ""
+                yield self._rows_where(
+                    limit.sentence, limit.aspect, f"{among}({limit.where})", limit.severity
+                )
+
+    def known(self) -> Iterator[Check]:
+        for known in self.suite.known:
+            yield self._at_most(
+                Limit(
+                    f"At most {known.at_most:.0%} of the {self.suite.many} of a batch break this: {known.sentence}",
+                    "distribution",
+                    "failure",
+                    f"not {known.is_known}",
+                    known.at_most,
+                    f"{known.value} is not null",
+                )
+            )
+            yield Check(
+                "distribution",
+                known.sentence,
+                f"""
+                select files.batch_id, {known.value} || ' has ' || count(*) || ' {self.suite.many}' as detail
+                {self.rows}
+                where {known.value} is not null and not {known.is_known}
+                group by files.batch_id, {known.value}
+                """,
+                severity="warning",
+            )
+
+    def refused(self) -> Check:
+        return Check(
             "distribution",
             "At most one row in a hundred of a batch is quarantined.",
             f"""
@@ -187,67 +218,67 @@ def raw_checks() -> list[Check]:
             having sum(rows_read) >= {ENOUGH_ROWS} and sum(rows_quarantined) > 0.01 * sum(rows_read)
             """,
             severity="warning",
-        ),
-        Check(
-            "freshness",
-            "A call is sent after it was received, and within 31 days.",
-            _calls_where(
-                "calls.emitted_at < calls.received_at - interval '10 minutes' "
-                "or calls.emitted_at > calls.received_at + interval '31 days'"
-            ),
-            severity="warning",
-        ),
-    ]
+        )
 
-
-def _calls_where(condition: str) -> str:
-    """The calls that meet a condition, per file: how many, and the first of them with their lines."""
-    return f"""
-        select
-            files.batch_id,
-            files.name || ': ' || count(*) || ' calls, such as ' || array_to_string((array_agg(
-                coalesce(calls.call_id, '?') || ' (line ' || calls._line_number || ')' order by calls._line_number
-            ))[1:20], ', ') as detail
-        {_CALLS}
-        where {condition}
-        group by files.batch_id, files.file_id, files.name
-    """
-
-
-def _is_mapped() -> str:
-    """Whether a call's number belonged to a line of business on the local date of the call, as an SQL expression."""
-    periods: dict[str, list[str]] = {}
-    with _DIALLED_NUMBERS.open(encoding="utf-8", newline="") as file:
-        for each in csv.DictReader(file):
-            start, end = (
-                f"date {_quoted(day)}::timestamp at time zone 'Europe/London'"
-                for day in (each["valid_from"], each["valid_to"] or "9999-12-31")
+    def freshness(self) -> Iterator[Check]:
+        minutes = self.contract.freshness_minutes
+        if minutes is not None:
+            yield Check(
+                "freshness",
+                f"A file is loaded within {minutes} minutes of the time in its name.",
+                f"""
+                select
+                    batch_id,
+                    name || ' was loaded at ' || to_char(finished_at, 'YYYY-MM-DD HH24:MI') || ' UTC' as detail
+                from batch
+                where state = 'loaded' and finished_at > file_stamp + interval '{minutes} minutes'
+                """,
+                severity="warning",
             )
-            period = f"(calls.received_at >= {start} and calls.received_at < {end})"
-            periods.setdefault(each["dialled_number"], []).append(period)
-    cases = (f"when {_quoted(number)} then {' or '.join(each)}" for number, each in periods.items())
-    return f"(case calls.dialled_number {' '.join(cases)} else false end)"
 
+    def _rows_where(
+        self, sentence: str, aspect: Aspect, condition: str, severity: Severity = "failure"
+    ) -> Check:
+        """No row meets a condition; if some do, how many of each file, and the first of them with their lines."""
+        key = " || ' ' || ".join(f"coalesce(its.{name}::text, '?')" for name in self._shown_key())
+        return Check(
+            aspect,
+            sentence,
+            f"""
+            select
+                files.batch_id,
+                files.name || ': ' || count(*) || ' {self.suite.many}, such as ' || array_to_string((array_agg(
+                    {key} || ' (line ' || its._line_number || ')' order by its._line_number
+                ))[1:20], ', ') as detail
+            {self.rows}
+            where {condition}
+            group by files.batch_id, files.file_id, files.name
+            """,
+            severity,
+        )
 
-def _required_columns() -> list[str]:
-    return [*(each["name"] for each in _properties() if each.get("required")), "is_test", "language"]
+    def _at_most(self, limit: Limit) -> Check:
+        """At most a share of the rows of a batch meets a condition."""
+        among = f"where {limit.among}" if limit.among else ""
+        return Check(
+            limit.aspect,
+            limit.sentence,
+            f"""
+            select
+                batch_id,
+                found || ' of ' || total || ' {self.suite.many}, the first in ' || first_file as detail
+            from (
+                select
+                    files.batch_id, count(*) as total, count(*) filter (where {limit.where}) as found,
+                    min(files.name) filter (where {limit.where}) as first_file
+                {self.rows}
+                {among}
+                group by files.batch_id
+            ) as counted
+            where total >= {ENOUGH_ROWS} and found > {limit.at_most} * total
+            """,
+            limit.severity,
+        )
 
-
-def _columns() -> str:
-    columns = {
-        each["name"]: _TYPES[each["logicalType"]]
-        for each in _properties()
-        if each.get("classification") != "personal"
-    }
-    columns |= {"caller_key": "text", "caller_key_missing_reason": "text", **_LEDGER_COLUMNS}
-    return ", ".join(f"({_quoted(name)}, {_quoted(kind)})" for name, kind in columns.items())
-
-
-def _properties() -> list[dict[str, str]]:
-    contract = yaml.safe_load(_CONTRACT.read_text(encoding="utf-8"))
-    properties: list[dict[str, str]] = contract["schema"][0]["properties"]
-    return properties
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    def _shown_key(self) -> tuple[str, ...]:
+        return tuple(name for name in self.contract.key if name != "record_version")

@@ -32,6 +32,9 @@ _TIMESTAMP = (
     r"(Z|[+-](0\d|1[0-4]):[0-5]\d)$"
 )
 _INSTANT = pa.timestamp("us", "UTC")
+_KEPT_LENGTH = 27
+_ENDS = {20: ".000000Z", 24: "000Z"}
+"""What replaces the `Z` of a timestamp of whole seconds, or of milliseconds, by the length of the text."""
 _WHOLE = r"^-?\d{1,18}$"
 _ROW = re.compile(r"in row (\d+)$")
 _TOO_FEW = 64
@@ -71,9 +74,8 @@ class ColumnReader:
         """
         self._contract = contract
         self._keys = keys
-        self._earliest = pa.scalar(instants.earliest, _INSTANT)
-        self._latest = pa.scalar(instants.latest, _INSTANT)
-        self._latest_promised = pa.scalar(Instants(LATEST_PROMISED).latest, _INSTANT)
+        self._earliest, self._latest = instants.bounds
+        self._latest_promised = Instants(LATEST_PROMISED).bounds[1]
         self._schema = pa.schema([(field.name, _arrow_type(field)) for field in contract.fields])
         self._rules = [_rule(rule) for rule in contract.rules]
         self._kept = [field for field in contract.fields if field.treatment not in ("identity", "not_kept")]
@@ -86,7 +88,9 @@ class ColumnReader:
             For each line its row as COPY text without the line number, or None if the other road must decide.
         """
         texts: list[str | None] = [None] * len(lines)
-        todo = [list(range(len(lines)))]
+        # Arrow reads objects wherever lines end. Of lines that begin and end like this, each holds whole objects only.
+        whole = (b"}", b"}\r")
+        todo = [[i for i, line in enumerate(lines) if line.startswith(b"{") and line.endswith(whole)]]
         attempts = 0
         while todo:
             indexes = todo.pop()
@@ -215,9 +219,7 @@ class ColumnReader:
                 values = pc.if_else(values.is_valid(), values, filling)
         match field.kind:
             case "timestamp":
-                fits = pc.fill_null(pc.match_substring_regex(values, _TIMESTAMP), True)
-                keep(fits)
-                values = self._instants(pc.if_else(fits, values, None), keep)
+                values = _canonical(values, keep)
                 latest = self._latest_promised if field.may_lie_ahead else self._latest
                 keep(_within(values, self._earliest, latest))
             case "date":
@@ -257,20 +259,6 @@ class ColumnReader:
     def _is_absent(self, field: Field, values: Values, text: bytes) -> bool:
         """Whether no null of a column was sent as `null`: a field may be left out and yet not be null."""
         return re.search(rb'"' + field.name.encode() + rb'"\s*:\s*null', text) is None
-
-    def _instants(self, values: Values, keep: Callable[[Values], None]) -> Values:
-        try:
-            return pc.cast(values, _INSTANT)
-        except pa.ArrowInvalid:  # a day that does not exist: find it among the distinct ones
-            kept = []
-            for value in values.to_pylist():
-                try:
-                    kept.append(None if value is None else pa.scalar(value).cast(_INSTANT).as_py())
-                except pa.ArrowInvalid:
-                    kept.append(None)
-            instants = pa.array(kept, _INSTANT)
-            keep(pc.equal(instants.is_valid(), values.is_valid()))
-            return instants
 
     # Text for COPY
 
@@ -357,8 +345,6 @@ def _plain(values: Values, field: Field) -> Values:
 
 def _text(values: Values, field: Field) -> Values:
     match field.kind:
-        case "timestamp":
-            return _instant_text(values)
         case "boolean":
             return pc.if_else(values, "t", "f")
         case "number":
@@ -370,8 +356,41 @@ def _text(values: Values, field: Field) -> Values:
     return values
 
 
-def _instant_text(values: Values) -> Values:
-    return pc.utf8_replace_slice(pc.cast(values, pa.string()), 10, 11, "T")
+def _canonical(values: Values, keep: Callable[[Values], None]) -> Values:
+    """Timestamps as they are kept, in UTC with six decimals and `Z`, so that they compare as texts."""
+    fits = pc.fill_null(pc.match_substring_regex(values, _TIMESTAMP), True)
+    keep(fits)
+    values = pc.if_else(fits, values, None)
+    digits = pc.binary_length(values)
+    in_utc = pc.ends_with(values, "Z")
+    kept = values
+    for length, end in _ENDS.items():
+        such = pc.equal(digits, length)
+        if pc.any(such).as_py():
+            kept = pc.if_else(such, pc.binary_replace_slice(values, length - 1, length, end), kept)
+    known = pc.is_in(digits, pa.array([*_ENDS, _KEPT_LENGTH], digits.type))
+    other = pc.fill_null(pc.invert(pc.and_(in_utc, known)), False)
+    if pc.any(other).as_py():
+        kept = pc.replace_with_mask(kept, other, _worked_out(values.filter(other)))
+    days = pc.dictionary_encode(pc.utf8_slice_codeunits(kept, 0, 10))
+    exist = pa.array([is_date(day) for day in days.dictionary.to_pylist()], pa.bool_()).take(days.indices)
+    keep(pc.and_(pc.fill_null(exist, True), pc.equal(kept.is_valid(), values.is_valid())))
+    return kept
+
+
+def _worked_out(values: Values) -> Values:
+    """Timestamps of other forms as they are kept; null for a day that does not exist."""
+    try:
+        instants = pc.cast(values, _INSTANT)
+    except pa.ArrowInvalid:
+        kept = []
+        for value in values:
+            try:
+                kept.append(value.cast(_INSTANT).as_py())
+            except pa.ArrowInvalid:
+                kept.append(None)
+        instants = pa.array(kept, _INSTANT)
+    return pc.utf8_replace_slice(pc.cast(instants, pa.string()), 10, 11, "T")
 
 
 def _by_distinct(values: Values, write: Callable[[Any], str]) -> Values:
@@ -397,8 +416,7 @@ def _json(values: Values, field: Field) -> Values:
                 parts += [f'{"," if number else "{"}"{each.name}":', _json(values.field(each.name), each)]
             text = pc.binary_join_element_wise(*parts, "}", "")
         case _:
-            inner = _instant_text(values) if field.kind == "timestamp" else values
-            text = pc.binary_join_element_wise('"', inner, '"', "")
+            text = pc.binary_join_element_wise('"', values, '"', "")
     return pc.fill_null(text, "null")
 
 

@@ -20,7 +20,9 @@ from ingestion.privacy import CardWatch
 
 MAX_LINES_OF_RECORD = 100
 
-_WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
+csv.field_size_limit(1 << 30)  # how long a text may be is for the contract to say
+
+_WHOLE = re.compile(r"-?\d{1,40}", re.ASCII)  # the contract says which are too great
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 
 
@@ -109,10 +111,12 @@ class CsvRows:
             field.name for field in self._contract.fields if field.required and field.name not in names
         ]
         twice = sorted({name for name in names if name in known and names.count(name) > 1})
-        if missing or twice or len(set(names)) < len(names):
+        if missing or twice or len(set(names)) < len(names) or any("\x00" in name for name in names):
             problem = (
                 f"lacks {', '.join(missing)}" if missing else f"holds {', '.join(twice) or 'a name'} twice"
             )
+            if any("\x00" in name for name in names):
+                problem = "holds a NUL character"
             raise FileRefusedError("wrong_header", f"The header {problem}.")
         self._names = names
         self._readers = [_reader(known.get(name)) for name in names]

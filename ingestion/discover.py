@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 from ingestion.connectors import Connector, Listed
-from ingestion.contract import Contract
+from ingestion.contract import Contract, interfaces
 from ingestion.privacy import mask_file_name
 
 DIGEST_SUFFIX = ".sha256"
@@ -88,9 +89,13 @@ def parse_name(contract: Contract, name: str) -> FileName | None:
 
 
 def is_of_other_interface(contract: Contract, name: str) -> bool:
-    """Whether a name follows the convention, but for another interface."""
+    """Whether a name follows the convention, but for another interface. One of no interface is an odd name."""
     match = _NAME.fullmatch(name)
-    return match is not None and not match["head"].startswith(f"{contract.interface}_")
+    others = (f"{other}_" for other in _interfaces() if other != contract.interface)
+    return match is not None and match["head"].startswith(tuple(others))
+
+
+_interfaces = cache(interfaces)
 
 
 def waiting_files(listing: Iterable[Listed]) -> list[WaitingFile]:

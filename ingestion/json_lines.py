@@ -11,7 +11,7 @@ import msgspec
 from ingestion.contract import Contract
 from ingestion.findings import RowRefusedError
 from ingestion.lines import Chunk, Line
-from ingestion.privacy import CardWatch
+from ingestion.privacy import CardWatch, mask
 
 _decode = msgspec.json.Decoder().decode
 
@@ -35,11 +35,12 @@ class JsonLines:
 
     def records(self, chunk: Chunk, watch: CardWatch, done: Container[int] = ()) -> Iterator[Line]:
         """The lines of a chunk and what they hold, without those whose index is in `done`. Blank lines are no rows."""
-        # What can be told of the whole chunk at once is not asked of each line.
-        spaced_colon = any(colon in chunk.data for colon in (b" :", b"\t:", b"\r:"))
+        spaced_colon: bool | None = None
         for index, text in enumerate(chunk.data.split(b"\n")):
             if index in done or not text or text.isspace():
                 continue
+            if spaced_colon is None:  # told of the whole chunk at once rather than asked of each line
+                spaced_colon = any(colon in chunk.data for colon in (b" :", b"\t:", b"\r:"))
             value: dict[str, Any] | RowRefusedError
             try:
                 value = self._object(text, spaced_colon)
@@ -79,7 +80,9 @@ def _refuse_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
-        raise RowRefusedError("repeated_field", f"the field {repeated[:64]!r} stands twice in one object")
+        raise RowRefusedError(
+            "repeated_field", f"the field {mask(repeated)[:64]!r} stands twice in one object"
+        )
     return dict(pairs)
 
 

@@ -50,10 +50,10 @@ class Extract:
 
 
 def current_extract(connection: Connection, interface: str) -> Extract | None:
-    """The full extract that counts now, or None if none was ever loaded."""
+    """The full extract that counts now, or None if none was ever loaded. One to be loaded again still counts."""
     row = connection.execute(
         "select file_stamp, file_sequence, file_id, name, rows_read - rows_quarantined from ops.files "
-        "where interface = %s and state = 'loaded' "
+        "where interface = %s and (state = 'loaded' or (state <> 'quarantined' and rows_loaded + rows_unchanged > 0)) "
         "order by file_stamp desc nulls last, file_sequence desc nulls last, file_id desc limit 1",
         (interface,),
     ).fetchone()
@@ -76,8 +76,13 @@ def forget_earlier_attempt(connection: Connection, file_id: int) -> None:
 
     Part of the transaction that holds its rows.
     """
-    connection.execute("delete from quarantine.rows where file_id = %s", (file_id,))
+    forget_findings(connection, file_id)
     connection.execute("delete from ops.build_files where file_id = %s", (file_id,))
+
+
+def forget_findings(connection: Connection, file_id: int) -> None:
+    """What was refused of a file is written anew."""
+    connection.execute("delete from quarantine.rows where file_id = %s", (file_id,))
 
 
 def new_batch_id(connection: Connection) -> int:
@@ -134,11 +139,15 @@ def note_bad_name(connection: Connection, interface: str, connector: Connector, 
 
 
 def claim(connection: Connection, interface: str, name: FileName, source: str, size_bytes: int) -> int:
-    """The row of the delivery that is under way for a name: one that was not finished or not read, or a new one."""
+    """The row of the delivery that is under way for a name: one that was not finished or not read, or a new one.
+
+    One that is to be tried again is not taken: whether these are its bytes is not known yet.
+    """
     found = connection.execute(
-        "update ops.files set last_polled_at = now(), source = %s, state = 'seen', rule = null, error = null "
-        "where interface = %s and name = %s and (state in ('seen', 'loading') or rule = 'file_name') "
-        "returning file_id",
+        "update ops.files set last_polled_at = now(), source = %s, state = 'seen', rule = null, error = null, "
+        "finished_at = null "
+        "where interface = %s and name = %s "
+        "and (state in ('seen', 'loading') and finished_at is null or rule = 'file_name') returning file_id",
         (source, interface, name.name),
     ).fetchone()
     if found is None:
@@ -151,10 +160,10 @@ def claim(connection: Connection, interface: str, name: FileName, source: str, s
 
 
 def same_bytes_before(connection: Connection, interface: str, name: str, sha256: str) -> Delivery | None:
-    """The finished delivery of these bytes under this name, if there was one."""
+    """The delivery of these bytes under this name that was finished, if only to be tried again."""
     found = connection.execute(
         "select file_id, state, rule from ops.files where interface = %s and name = %s and sha256 = %s "
-        "and state in ('loaded', 'quarantined')",
+        "and finished_at is not null",
         (interface, name, sha256),
     ).fetchone()
     return Delivery(*found) if found else None
@@ -172,13 +181,11 @@ def seen_again(connection: Connection, claimed: int, known: int, fingerprint: st
         )
 
 
-def reopen(connection: Connection, claimed: int, known: int) -> None:
-    """The claimed delivery is one that was refused whole and may be loaded after all: it is that one again."""
-    with connection.transaction():
-        connection.execute(
-            "delete from ops.files where file_id = %s and state in ('seen', 'loading')", (claimed,)
-        )
-        connection.execute("delete from quarantine.rows where file_id = %s and line_number is null", (known,))
+def reopen(connection: Connection, claimed: int) -> None:
+    """The claimed delivery is one that was finished and is to be loaded after all: only that one stays."""
+    connection.execute(
+        "delete from ops.files where file_id = %s and state in ('seen', 'loading')", (claimed,)
+    )
 
 
 def retry(connection: Connection, file_ids: list[int], *, release: bool) -> None:
@@ -295,6 +302,7 @@ class FindingsSpill:
         self._file = file
         self.count = 0
         self.last_line = 0
+        self.rules: set[str] = set()
 
     def add(self, findings: Iterable[Finding]) -> None:
         """Keep some."""
@@ -302,6 +310,7 @@ class FindingsSpill:
             row = (each.line_number, each.field, each.rule, each.message, each.raw_text)
             self._file.write(json.dumps(row).encode() + b"\n")
             self.count += 1
+            self.rules.add(each.rule)
             self.last_line = max(self.last_line, each.line_number)
 
     def write(self, connection: Connection, interface: str, file_id: int, name: str, batch_id: int) -> None:

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from io import BytesIO
 from itertools import islice
@@ -28,7 +29,7 @@ from ingestion.adapters import ADAPTERS
 from ingestion.connectors import Connector
 from ingestion.contract import Contract, load_contract
 from ingestion.discover import DIGEST_SUFFIX, FileName, WaitingFile, look, shown_name
-from ingestion.findings import FileNotReadyError, FileRefusedError
+from ingestion.findings import FILE_RULES, FileNotReadyError, FileRefusedError
 from ingestion.ledger import Counts, FindingsSpill
 from ingestion.lines import blocks_of, chunks_of, other_format
 from ingestion.parse import Parser
@@ -38,6 +39,16 @@ from ingestion.targets import Delivery, Target, open_target
 
 CHUNKS_OF_A_BATCH = 4
 """Chunks (1 MiB or more each) that are parsed while the rows of those before them are written."""
+
+_REFUSALS_OF_DATABASE = (
+    psycopg.DataError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+    psycopg.errors.NotNullViolation,
+)
+"""What lies in the rows, so that trying again would not help."""
+
+_HIDING_ROWS = {"invalid_csv", "unterminated_quote", "line_too_long"}
 
 State = Literal["loaded", "known", "not_ready", "busy", "quarantined", "failed"]
 
@@ -196,11 +207,12 @@ class _Load:
             self.connection, self.contract.interface, self.name.name, self.spooled.sha256
         )
         if known is not None:
-            if known.rule != "digest_differs" or digest_problem:
+            finished = known.state in ("loaded", "quarantined")
+            if finished and (known.rule != "digest_differs" or digest_problem):
                 ledger.seen_again(self.connection, self.file_id, known.file_id, self.spooled.fingerprint)
                 return FileOutcome(self.name.name, "known", known.file_id)
-            # The bytes were right and their digest file was wrong: it was corrected, so load them after all.
-            ledger.reopen(self.connection, self.file_id, known.file_id)
+            # Somebody asked for another try, or the digest file was wrong and is corrected: load them after all.
+            ledger.reopen(self.connection, self.file_id)
             self.file_id = known.file_id
         try:
             if digest_problem:
@@ -217,7 +229,7 @@ class _Load:
             return self._quarantine(problem)
         except FileRefusedError as problem:
             return self._quarantine(problem)
-        except psycopg.DataError as problem:
+        except _REFUSALS_OF_DATABASE as problem:
             # The message may show the row: only its code may be repeated.
             return self._quarantine(
                 FileRefusedError(
@@ -293,6 +305,7 @@ class _Load:
                 counts.loaded += under_way.result()
         counts.quarantined = findings.count
         self._refuse_if_cut_off(unended_line, findings)
+        self._refuse_if_rows_may_be_missing(findings)
         self._refuse_if_too_bad(counts)
         started = time.perf_counter()
         more, refused = target.finish()
@@ -300,6 +313,7 @@ class _Load:
         findings.add(refused)
         counts.loaded += more
         counts.quarantined = findings.count
+        self._refuse_if_too_bad(counts)
         counts.unchanged = counts.read - counts.quarantined - counts.loaded
         return seconds
 
@@ -334,7 +348,7 @@ class _Load:
             self.connection,
             self.contract,
             Delivery(position, self.file_id, self.batch_id, self.now),
-            ledger.current_extract(self.connection, self.contract.interface) if is_extract else None,
+            partial(ledger.current_extract, self.connection, self.contract.interface) if is_extract else None,
             None if ledger.is_released(self.connection, self.file_id) else self.settings.max_extract_change,
         )
 
@@ -346,6 +360,11 @@ class _Load:
             and findings.last_line == unended_line
         ):
             raise FileNotReadyError("cut_off", f"The last row, line {unended_line}, is not whole.")
+
+    def _refuse_if_rows_may_be_missing(self, findings: FindingsSpill) -> None:
+        """What is one bad row to us may have been many, and an application that is not in an extract is finished."""
+        if self.contract.record_kind == "snapshot" and findings.rules & _HIDING_ROWS:
+            raise _TooManyBadRowsError("extract_bad_rows", FILE_RULES["extract_bad_rows"][0])
 
     def _refuse_if_too_bad(self, counts: Counts) -> None:
         if counts.read == 0:
@@ -371,6 +390,7 @@ class _Load:
         self, problem: FileRefusedError, rows_read: int = 0, findings: FindingsSpill | None = None
     ) -> FileOutcome:
         with self.connection.transaction():
+            ledger.forget_findings(self.connection, self.file_id)
             error = ledger.quarantined(
                 self.connection,
                 self.contract.interface,

@@ -38,6 +38,8 @@ from ingestion.privacy import (
 from ingestion.rows import Instants, RowReader
 
 RAW_TEXT_CHARACTERS = 4_000
+REPORTED_CHARACTERS = 200
+"""Of the name of a field that the contract does not know; in `_extra` it stands whole."""
 _NULL = r"\N"
 _REMEMBERED = 200_000
 _COPY_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
@@ -103,10 +105,8 @@ class Parser:
         serving = [column.field for column in contract.serving_columns if column.field]
         self._serving_values = _getter(serving)
         self._serving_writers = [_plain_writer(each) for each in serving]
-        # Keys stay whatever they look like, because records would merge without them; hidden values go anyway.
-        self._not_searched = {
-            each.name for each in fields if each.is_key or (each.is_hidden and each.treatment != "not_kept")
-        }
+        # Keys stay whatever they look like, because records would merge without them; keyed values go anyway.
+        self._not_searched = {each.name for each in fields if each.is_key or each.key_column}
         self._not_kept = tuple(each.name for each in fields if each.treatment == "not_kept")
         self._names_people = any(each.treatment == "identity" for each in fields)
 
@@ -117,8 +117,11 @@ class Parser:
             FileRefusedError: The file has a header, and not one of this interface.
         """
         if chunk.too_long:
+            parsed = self.finish()  # no record goes on behind a line that was not read
             too_long = RowRefusedError("line_too_long", "the line is too long")
-            return Parsed(read=1, findings=[self._finding(too_long, chunk.first_line, chunk.data)])
+            parsed.read += 1
+            parsed.findings.append(self._finding(too_long, chunk.first_line, chunk.data))
+            return parsed
         watch = CardWatch(chunk.data)
         if isinstance(self._format, CsvRows):
             self._format.read_header(chunk)
@@ -182,7 +185,7 @@ class Parser:
         columns = [write(each) for write, each in zip(self._writers, self._values(record), strict=True)]
         if unknown:
             unknown = self._hidden_in(unknown)
-            parsed.unknown_fields.update(_INDEX.sub("[]", path) for path in unknown)
+            parsed.unknown_fields.update(_INDEX.sub("[]", path)[:REPORTED_CHARACTERS] for path in unknown)
             columns.append(_json_text(json.dumps(unknown, sort_keys=True, ensure_ascii=False)))
         else:
             columns.append(_NULL)
@@ -195,9 +198,11 @@ class Parser:
 
     def _hidden_in(self, unknown: dict[str, Any]) -> dict[str, Any]:
         """Fields that the contract does not know, without what could be personal data in them."""
-        unknown = {
-            path: inner for path, inner in unknown.items() if not path.startswith(self._not_kept or "\x00")
-        }
+        if self._not_kept:  # what looks like such a field may hold what it would hold
+            unknown = {
+                path: MASKED_VALUE if path.lower().startswith(self._not_kept) else inner
+                for path, inner in unknown.items()
+            }
         if self._names_people:  # a name looks like any other text
             return {mask(path): MASKED_VALUE for path in unknown}
         masked: dict[str, Any] = mask_in(unknown)

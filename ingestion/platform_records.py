@@ -28,7 +28,7 @@ from ingestion.ledger import Counts, FindingsSpill
 from ingestion.lines import Chunk
 from ingestion.parse import Parser, finding_of
 from ingestion.privacy import KeyTokens
-from ingestion.targets import Delivery, Target, open_target
+from ingestion.targets import LOAD_LOCK, Delivery, Target, open_target
 
 _CALLS_AT_ONCE = 500
 _RECORDS_AT_ONCE = 5_000
@@ -61,6 +61,10 @@ class PlatformFile:
 
     def load(self, blocks: Iterable[bytes], counts: Counts, findings: FindingsSpill) -> None:
         """Keep the records of the file, and put together again every call that they tell something new of."""
+        # Two files may tell of one call. The later of two loads must see what the first one kept.
+        self._connection.execute(
+            "select pg_advisory_xact_lock(%s, hashtext('platform_record'))", (LOAD_LOCK,)
+        )
         items = iter(self._adapter.records(blocks))
         while batch := list(islice(items, _RECORDS_AT_ONCE)):
             rows = []

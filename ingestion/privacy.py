@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 import phonenumbers
 
-from ingestion.contract import Contract
+from ingestion.contract import Contract, Field
 
 MissingReason = Literal["withheld", "anonymous", "empty", "unparseable"]
 
@@ -24,23 +24,33 @@ MASKED_VALUE = "[masked]"
 _SEPARATORS = str.maketrans("", "", " -")
 _UK_NUMBER = re.compile(r"(?:tel:)?(?:\+44|0044|0)([1-9][0-9]{9})")
 
-_GAP = r"[\s\u00ad\u2010-\u2015\u2212-]"
+_GAP = r"[\s\u00ad\u200b-\u200f\u2010-\u2015\u2060\u2212\ufeff-]"
 _UUID = r"(?<![\w-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![\w-])"
 # An identifier of that form is no card number, whatever its digits add up to; without it records lose one another.
 _CARD = re.compile(rf"(?P<uuid>{_UUID})|(?<!\d)\d(?:{_GAP}{{0,2}}\d){{12,}}(?!\d)")
 _HIDING = re.compile(rf"(?![\x00-\x7f])(?:\d|{_GAP})")
 _DIGIT_GROUP = re.compile(r"\d+")
 _CARD_DIGITS = range(13, 20)
+_TOO_GREAT = 10.0**_CARD_DIGITS.stop
 
 _EMAIL = r"[^\s\"'<>()\[\]{},:;\\@]{1,64}@\w[\w.-]*"  # bounded: time stays linear
-_NUMBER = r"[+(]{0,2}\d(?:[\s().\u00ad\u2010-\u2015\u2212/-]{0,3}\d){6,}"
+# Between its digits may also stand an escape, as JSON and messages write what cannot be seen.
+_BETWEEN = (
+    r"(?:[\s().\u00ad\u200b-\u200f\u2010-\u2015\u2060\u2212\ufeff/-]"
+    r"|\\+(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[a-tvwyz/]))"
+)
+_NUMBER = rf"[+(]{{0,2}}\d(?:{_BETWEEN}{{0,3}}\d){{6,}}"
 # An identifier or a timestamp would look like a telephone number in places; neither is personal.
 _KEEP = (
     rf"{_UUID}|"
     r"(?<!\d)(?:19|20)\d\d-[01]\d-[0-3]\d[T ][0-2]\d:[0-5]\d:[0-6]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d|(?!\d))"
 )
+_SHOWN_TIMESTAMP = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII
+)
 # Whole numbers of other lengths are counts, or times in seconds or milliseconds since 1970.
 _NUMBER_AS_INTEGER = re.compile(r"[3-9]\d{9}|\d{11,12}")
+_ESCAPED_DIGIT = re.compile(r"\\u[fF]{2}1([0-9])")  # in full width
 _ESCAPED_ASCII = re.compile(r"\\u00(2[013-9a-fA-F]|[3467][0-9a-fA-F]|5[0-9abd-fABD-F])")  # not " and not \
 
 
@@ -275,16 +285,29 @@ def mask_in(value: Any) -> Any:
     def mask_integer(number: int) -> int | str:
         return MASKED_NUMBER if _NUMBER_AS_INTEGER.fullmatch(str(abs(number))) else number
 
-    return _change(value, mask, mask_integer)
+    def mask_float(number: float) -> float | str:
+        if not number.is_integer() or abs(number) >= _TOO_GREAT:
+            return number
+        digits = str(abs(int(number)))
+        return MASKED_NUMBER if _NUMBER_AS_INTEGER.fullmatch(digits) or redact_cards(digits)[1] else number
+
+    return _change(value, mask, mask_integer, mask_float)
 
 
-def _change(value: Any, text: Callable[[str], str], integer: Callable[[int], int | str]) -> Any:
+def _change(
+    value: Any,
+    text: Callable[[str], str],
+    integer: Callable[[int], int | str],
+    number: Callable[[float], float | str] = float,
+) -> Any:
     if isinstance(value, str):
         return text(value)
     if isinstance(value, dict):
-        return {text(name): _change(inner, text, integer) for name, inner in value.items()}
+        return {text(name): _change(inner, text, integer, number) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_change(inner, text, integer) for inner in value]
+        return [_change(inner, text, integer, number) for inner in value]
+    if isinstance(value, float):
+        return number(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return integer(value)
     return value
@@ -341,7 +364,8 @@ class RawTextMask:
     def __call__(self, line: bytes, keep: int) -> str:
         """The first `keep` characters or so of a line as text that may be stored and shown, without NUL."""
         # A little more is looked at than kept, so that what the end cuts in two is hidden too.
-        text = line[: keep + 512].decode("utf-8", errors="backslashreplace").replace("\x00", "\\x00")
+        text = _readable(line[: keep + 512])
+        text = _ESCAPED_DIGIT.sub(r"\1", text)
         text = _ESCAPED_ASCII.sub(lambda match: chr(int(match[1], 16)), text)  # they could hide digits
         text = self._rest.sub(rf'\1"{MASKED_VALUE}"', text)
         text = _mask_with(self._pattern, self._values.sub(rf'\1"{MASKED_VALUE}"', text))
@@ -350,34 +374,48 @@ class RawTextMask:
         return text
 
 
+def _readable(line: bytes) -> str:
+    """Bytes that may be anything, as text without NUL. Text in which every second byte is NUL is shown without them."""
+    if line.count(0) * 3 > len(line):
+        line = line.replace(b"\x00", b"")
+    return line.decode("utf-8", errors="backslashreplace").replace("\x00", "\\x00")
+
+
 class CsvTextMask:
     """Hides personal data in a row of CSV that may be broken anywhere.
 
-    In a row that is whole, the cells of public columns stay; in any other, a cell could be of any column, so that
-    none stays.
+    Where a contract names people, a cell could be of any column, because cells may have been shifted. So only those
+    stay that are one of the values their column lists, or a timestamp.
     """
 
     def __init__(self, contract: Contract, names: list[str]) -> None:
         """Prepare for the rows under a header."""
-        hidden = {field.name for field in contract.fields if field.is_hidden}
-        known = {field.name for field in contract.fields}
-        self._names_people = bool(hidden)
-        self._hidden = [name in hidden or (self._names_people and name not in known) for name in names]
+        known = {field.name: field for field in contract.fields}
+        self._names_people = any(field.is_hidden for field in contract.fields)
+        self._fields = [known.get(name) for name in names]
 
     def __call__(self, line: bytes, keep: int) -> str:
         """The first `keep` characters or so of a row as text that may be stored and shown, without NUL."""
-        text = line[: keep + 512].decode("utf-8", errors="backslashreplace").replace("\x00", "\\x00")
+        text = _readable(line[: keep + 512])
         cells = text.split(",") if '"' not in text else None
         if not self._names_people:
             shown = mask(text)
-        elif cells is None or len(cells) != len(self._hidden):
+        elif cells is None or len(cells) != len(self._fields):
             shown = f"[a row of {len(line)} bytes, hidden because its cells cannot be told apart]"
         else:
             shown = ",".join(
-                MASKED_VALUE if hidden and cell else mask(cell)
-                for cell, hidden in zip(cells, self._hidden, strict=True)
+                cell if not cell or _may_be_shown(cell, field) else MASKED_VALUE
+                for cell, field in zip(cells, self._fields, strict=True)
             )
         return f"{shown[:keep]} [cut: the row has {len(line)} bytes]" if len(line) > keep else shown
+
+
+def _may_be_shown(cell: str, field: Field | None) -> bool:
+    if field is None or field.is_hidden:
+        return False
+    return cell in field.choices or (
+        field.kind == "timestamp" and _SHOWN_TIMESTAMP.fullmatch(cell) is not None
+    )
 
 
 def _one_of(names: list[str]) -> str:

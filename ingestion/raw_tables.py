@@ -50,7 +50,11 @@ def ensure_raw_table(connection: Connection, contract: Contract) -> None:
             problem = refusal(changes_between(before, contract.document))
             if problem:
                 raise ContractError(f"{contract.interface}: {problem}")
-            statements = [*_missing_columns(connection, contract), *serving_table_ddl(contract)]
+            made = _is_there(connection, contract)  # a breaking change names a new table
+            statements = [
+                *(_steps(connection, contract) if made else raw_table_ddl(contract)),
+                *serving_table_ddl(contract),
+            ]
         for statement in statements:
             connection.execute(statement)
         connection.execute(
@@ -128,8 +132,10 @@ def serving_table_ddl(contract: Contract) -> list[sql.Composed]:
         sql.SQL("create table if not exists {} ({})").format(
             serving_table_name(contract), sql.SQL(", ").join(columns)
         ),
+        # Not replaced: a view cannot get a column between two others.
+        sql.SQL("drop view if exists {}").format(sql.Identifier(*contract.serving_view.split("."))),
         sql.SQL(
-            "create or replace view {} as select {} from {} as clear join {} as raw using ({}) "
+            "create view {} as select {} from {} as clear join {} as raw using ({}) "
             "where raw._until_position is null"
         ).format(
             sql.Identifier(*contract.serving_view.split(".")),
@@ -149,15 +155,34 @@ def _column(column: Column) -> sql.Composed:
     )
 
 
-def _missing_columns(connection: Connection, contract: Contract) -> list[sql.Composed]:
-    schema, table = contract.raw_table.split(".")
-    rows = connection.execute(
-        "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
-        (schema, table),
-    )
-    there = {name for (name,) in rows}
-    return [
-        sql.SQL("alter table {} add column {}").format(table_name(contract), _column(column))
-        for column in contract.columns
-        if column.name not in there
-    ]
+def _steps(connection: Connection, contract: Contract) -> list[sql.Composed]:
+    """What a compatible change asks of the tables: columns that are new, and columns that may be empty from now on.
+
+    A new column may be empty, whatever the contract says: the rows that are there were sent without it.
+    """
+    tables = [(contract.raw_table, contract.columns)]
+    if contract.serving_table is not None:
+        tables.append((contract.serving_table, contract.serving_columns))
+    steps = []
+    for table, columns in tables:
+        rows = connection.execute(
+            "select column_name, is_nullable = 'NO' from information_schema.columns "
+            "where table_schema = %s and table_name = %s",
+            table.split("."),
+        )
+        there: dict[str, bool] = dict(rows.fetchall())
+        name = sql.Identifier(*table.split("."))
+        for column in columns:
+            if column.name not in there:
+                steps.append(
+                    sql.SQL("alter table {} add column {} {}").format(
+                        name, sql.Identifier(column.name), sql.SQL(column.type)
+                    )
+                )
+            elif there[column.name] and not column.not_null:
+                steps.append(
+                    sql.SQL("alter table {} alter column {} drop not null").format(
+                        name, sql.Identifier(column.name)
+                    )
+                )
+    return steps

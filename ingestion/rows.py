@@ -19,6 +19,7 @@ import msgspec
 
 from ingestion.contract import Contract, ContractError, Field, RowRule
 from ingestion.findings import RowRefusedError
+from ingestion.privacy import mask
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 LATEST_AHEAD = timedelta(days=1)
@@ -104,8 +105,10 @@ class Instants:
 
     def __init__(self, now: datetime) -> None:
         """Start with nothing remembered; `now` is the clock of the load."""
-        self.earliest, self.latest = EARLIEST, now.astimezone(UTC) + LATEST_AHEAD
-        self._earliest, self._latest = _kept(self.earliest), _kept(self.latest)
+        self.bounds = self._earliest, self._latest = (
+            _kept(EARLIEST),
+            _kept(now.astimezone(UTC) + LATEST_AHEAD),
+        )
         self.minutes: dict[str, str] = {}
         self.rests = _Rests()
 
@@ -117,7 +120,7 @@ class Instants:
         """
         match = _TIMESTAMP.fullmatch(text)
         if match is None:
-            raise RowRefusedError("timestamp_format", f"{text[:40]!r} is no timestamp")
+            raise RowRefusedError("timestamp_format", f"{mask(text)[:40]!r} is no timestamp")
         if match["offset"] is None:
             raise RowRefusedError("timestamp_without_offset", f"{text!r} has no offset")
         try:
@@ -257,7 +260,7 @@ def _refusal(message: str, fields: tuple[Field, ...]) -> RowRefusedError:
             )
         if "choice" in named:
             return RowRefusedError(
-                rule, f"{named['choice'][:60]} is not one of {', '.join(field.choices)}", path
+                rule, f"{mask(named['choice'])[:60]} is not one of {', '.join(field.choices)}", path
             )
         bounds = [("at least", field.minimum), ("at most", field.maximum)]
         allowed = " and ".join(f"{word} {bound:,}" for word, bound in bounds if bound is not None)
@@ -337,7 +340,7 @@ def _date_step(name: str) -> _Step:
     def step(record: Record) -> None:
         value = getattr(record, name)
         if value is not None and not is_date(value):
-            raise RowRefusedError("date_format", f"{value[:40]!r} is no date", name)
+            raise RowRefusedError("date_format", f"{mask(value)[:40]!r} is no date", name)
 
     return step
 

@@ -21,7 +21,7 @@ from infra.postgres import connect
 from infra.settings import Settings
 from ingestion import ledger
 from ingestion.connectors import Connector, SourceError, open_source
-from ingestion.contract import Contract, load_contract
+from ingestion.contract import Contract, interfaces, load_contract
 from ingestion.discover import (
     FileName,
     WaitingFile,
@@ -262,7 +262,9 @@ def _open(settings: Settings, interface: str, source: str | None) -> Iterator[_S
     if not settings.caller_hash_key.get_secret_value():
         raise SourceError("CONTACTBI_CALLER_HASH_KEY is empty: callers could be told from their keys.")
     with open_source(settings, source) as (connector, only), connect(settings, autocommit=True) as connection:
-        ensure_raw_table(connection, contract)
+        # All of them, because a build reads the tables of every interface.
+        for each in interfaces():
+            ensure_raw_table(connection, load_contract(each))
         yield _Session(connection, connector, contract, only)
 
 

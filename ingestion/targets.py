@@ -6,7 +6,7 @@ at one instant. Everything happens in the transaction of the file; nothing here 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -18,7 +18,7 @@ from ingestion.findings import ROW_RULES, FileRefusedError, Finding
 from ingestion.ledger import Extract
 from ingestion.raw_tables import serving_table_name, table_name
 
-_LOAD_LOCK = 7_205_102  # with the hash of an interface: one transaction at a time adds rows to its raw table
+LOAD_LOCK = 7_205_102  # with the hash of an interface: one transaction at a time adds rows to its raw table
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def open_target(
     connection: Connection,
     contract: Contract,
     delivery: Delivery,
-    before: Extract | None,
+    before: Callable[[], Extract | None] | None,
     max_change: float | None,
     staging: str = "staging",
 ) -> Target:
@@ -59,7 +59,8 @@ def open_target(
         connection: In the transaction of the file.
         contract: The interface.
         delivery: The file.
-        before: The current extract, for an interface of full extracts.
+        before: Tells the current extract, for an interface of full extracts. It is asked when no other transaction can
+            change it any more.
         max_change: By what share the number of rows may differ from it; None: by any.
         staging: Name of the staging table; each target of a transaction has its own.
     """
@@ -72,7 +73,7 @@ def open_target(
             "create temporary table {} ({}, _record_hash uuid, _line_number bigint) on commit drop"
         ).format(sql.Identifier(staging), columns)
     )
-    if contract.record_kind == "snapshot":
+    if contract.record_kind == "snapshot" and before is not None:
         return _Extracts(connection, contract, delivery, staging, before, max_change)
     return _Records(connection, contract, delivery, staging)
 
@@ -120,7 +121,7 @@ class _Statements:
     def lock(self) -> None:
         """Wait until no other transaction adds rows to this raw table."""
         self.connection.execute(
-            "select pg_advisory_xact_lock(%s, hashtext(%s))", (_LOAD_LOCK, self._values["interface"])
+            "select pg_advisory_xact_lock(%s, hashtext(%s))", (LOAD_LOCK, self._values["interface"])
         )
 
     def stage(self, rows: list[str]) -> None:
@@ -159,7 +160,7 @@ class _Extracts:
         contract: Contract,
         delivery: Delivery,
         staging: str,
-        before: Extract | None,
+        before: Callable[[], Extract | None],
         max_change: float | None,
     ) -> None:
         self._sql = _Statements(connection, contract, delivery, staging)
@@ -187,7 +188,7 @@ class _Extracts:
         return loaded, repeated
 
     def _hold_if_doubtful(self, rows: int) -> None:
-        before = self._before
+        before = self._before()
         if before is None:
             return
         if self._position < before.position:

@@ -9,16 +9,36 @@ from airflow.sdk import Asset, AssetWatcher
 
 from dags.common.triggers import FilesPending
 
-TELEPHONY_CALL_FILES = Asset(
-    name="inbound.telephony_call",
-    uri="x-inbound://telephony_call",
-    group="inbound",
-    watchers=[AssetWatcher(name="telephony_call_files", trigger=FilesPending("telephony_call"))],
+INTERFACES = (
+    "agent_state",
+    "callback_event",
+    "complaint",
+    "email_message",
+    "payment_confirmation",
+    "queue_snapshot",
+    "telephony_call",
+    "text_message",
+    "webchat_session",
+    "wip_extract",
 )
-"""Files of telephony_call that wait to be loaded."""
+"""Every interface that has a contract. Written down here, because to parse a DAG must read no other file."""
 
-RAW_TELEPHONY_CALL = Asset(name="raw.telephony_call", uri="x-warehouse://raw/telephony_call", group="raw")
-"""Rows of raw.telephony_call, after the raw gate."""
+INBOUND_FILES = {
+    interface: Asset(
+        name=f"inbound.{interface}",
+        uri=f"x-inbound://{interface}",
+        group="inbound",
+        watchers=[AssetWatcher(name=f"{interface}_files", trigger=FilesPending(interface))],
+    )
+    for interface in INTERFACES
+}
+"""By interface: its files that wait to be loaded."""
+
+RAW_ROWS = {
+    interface: Asset(name=f"raw.{interface}", uri=f"x-warehouse://raw/{interface}", group="raw")
+    for interface in INTERFACES
+}
+"""By interface: the rows of its raw table, after the raw gate."""
 
 MARTS = Asset(name="marts", uri="x-warehouse://marts", group="marts")
 """All marts of one build, after the release gate."""

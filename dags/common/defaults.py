@@ -13,7 +13,10 @@ from dags.common.notify import task_failed
 OWNER = "contactbi"
 
 INBOUND_FILES_POOL = "inbound_files"
+EXTRACTS_POOL = "full_extracts"
 WAREHOUSE_POOL = "warehouse_build"
+
+LOCAL_TIME = "Europe/London"
 
 DAG_DEFAULTS: dict[str, Any] = {
     "catchup": False,

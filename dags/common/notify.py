@@ -1,7 +1,8 @@
 """The call for help: when a task has used up its retries, say so where people and programs look.
 
 One JSON line goes to `<home>/logs/alerts.jsonl`, and the same to the log. The error's own text is left out,
-because a database may quote a row in it; the line points to the task's log instead.
+because a database may quote a row in it; the line points to the task's log instead. An error of ours that is fit
+to be told carries an `alert` (see `failures`), which the line then holds.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def task_failed(context: Context) -> None:
         context: What Airflow knows of the task instance.
     """
     task = context["ti"]
+    error = context.get("exception")
     alert = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "event": "task_failed",
@@ -35,8 +37,9 @@ def task_failed(context: Context) -> None:
         "run": task.run_id,
         "map_index": task.map_index,
         "attempt": task.try_number,
-        "error": type(context.get("exception")).__name__,
+        "error": type(error).__name__,
         "log": task.log_url,
+        **getattr(error, "alert", {}),
     }
     log.error(**alert)
     logs = load_settings().logs

@@ -14,3 +14,13 @@
 {% macro json_first_text(column) -%}
     ({{ column }} ->> 0)
 {%- endmacro %}
+
+{#- One row per text of a JSON list, with its place in it from 1: columns `value` and `place`. -#}
+{% macro json_texts_in_order(column, alias) -%}
+    jsonb_array_elements_text({{ column }}) with ordinality as {{ alias }} (value, place)
+{%- endmacro %}
+
+{#- The texts of a group as a JSON list, ordered; null for a group without any. -#}
+{% macro json_list(value, order) -%}
+    jsonb_agg({{ value }} order by {{ order }})
+{%- endmacro %}

@@ -24,6 +24,9 @@ compared as (
             and days.period_start <= intervals.period_start
             and days.period_end > intervals.period_start
             and intervals.grain = '15min'
+            -- Said apart, so that only the days in question are read from the index.
+            and intervals.period_start >= (select min(first_day.period_start) from days as first_day)
+            and intervals.period_start < (select max(last_day.period_end) from days as last_day)
     group by days.period_start, days.line_of_business
 
 )

@@ -20,7 +20,10 @@ PARALLEL_TASKS = 4
 
 POOLS = {
     "inbound_files": (2, "Files loaded at one time: one for each core of a small machine."),
-    "full_extracts": (1, "Full extracts one at a time and in order, beside the small files: one takes a minute."),
+    "full_extracts": (
+        1,
+        "Full extracts one at a time and in order, beside the small files: one takes a minute.",
+    ),
     "warehouse_build": (1, "Gates, builds and publications one at a time: each reads what the last wrote."),
 }
 """Pools that the DAGs use: number of slots, and why so many."""

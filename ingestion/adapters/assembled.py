@@ -157,7 +157,7 @@ class Reader:
             return None
         match = _TIMESTAMP.fullmatch(text)
         if match is None:
-            raise PlatformRecordError("timestamp_format", f"{text[:40]!r} is no timestamp", self._at(name))
+            raise PlatformRecordError("timestamp_format", f"{text!r} is no timestamp", self._at(name))
         if match["offset"] is None:
             raise PlatformRecordError("timestamp_without_offset", f"{text!r} has no offset", self._at(name))
         try:

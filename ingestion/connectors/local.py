@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import stat
 from pathlib import Path
@@ -27,11 +28,17 @@ class LocalFolder:
         return [listed for path in self._folder.iterdir() if (listed := self.look(path.name))]
 
     def look(self, name: str) -> Listed | None:
-        """One regular file, or None."""
+        """One regular file of the folder itself, or None."""
+        if Path(name).name != name:
+            return None
         try:
             found = (self._folder / name).stat()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+                return None
+            raise
         if not stat.S_ISREG(found.st_mode):
             return None
         mark = f"{found.st_size}/{found.st_mtime_ns}/{found.st_ctime_ns}/{found.st_ino}"

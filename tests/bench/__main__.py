@@ -17,7 +17,7 @@ from infra import local
 from infra.postgres import warehouse_url
 from infra.settings import Settings, load_settings
 from tests.bench.incremental_build import bench_build
-from tests.bench.ingest import bench_ingest
+from tests.bench.ingest import bench_ingest, bench_memory
 
 
 def main() -> None:
@@ -29,6 +29,14 @@ def main() -> None:
     options.add_argument(
         "--calls-per-day", type=int, default=2_000, help="calls a day of the history to build on"
     )
+    options.add_argument(
+        "--memory",
+        type=int,
+        nargs="*",
+        default=[100_000, 1_000_000, 5_000_000],
+        help="rows of each file of the memory bench",
+    )
+    options.add_argument("--only", choices=["ingest", "memory", "build"], help="run one benchmark alone")
     options.add_argument("--months", type=int, nargs=2, default=[1, 12], help="lengths of history to compare")
     choice = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="contactbi-bench-") as home:
@@ -38,25 +46,38 @@ def main() -> None:
         settings = load_settings()
         local.up(settings, ["postgres"], report=print)
         try:
-            print(
-                bench_ingest(_fresh_warehouse(settings, "load"), _folder(home, "load"), choice.rows).as_text()
-            )
-            short, long = (
-                bench_build(
-                    _fresh_warehouse(settings, f"months_{months}"),
-                    _folder(home, f"months-{months}"),
-                    days=round(months * 365 / 12),
-                    calls_per_day=choice.calls_per_day,
+            if choice.only in (None, "ingest"):
+                for result in bench_ingest(
+                    _fresh_warehouse(settings, "load"), _folder(home, "load"), choice.rows
+                ):
+                    print(result.as_text(), flush=True)
+            if choice.only in (None, "memory"):
+                bench_memory(
+                    lambda name: _fresh_warehouse(settings, name),
+                    _folder(home, "memory"),
+                    choice.memory,
+                    _say,
                 )
-                for months in choice.months
-            )
-            print(short.as_text())
-            print(long.as_text())
-            print(
-                f"One new file, long history against short: ratio {long.added_seconds / short.added_seconds:.2f}."
-            )
+            if choice.only in (None, "build"):
+                short, long = (
+                    bench_build(
+                        _fresh_warehouse(settings, f"months_{months}"),
+                        _folder(home, f"months-{months}"),
+                        days=round(months * 365 / 12),
+                        calls_per_day=choice.calls_per_day,
+                    )
+                    for months in choice.months
+                )
+                print(short.as_text())
+                print(long.as_text())
+                ratio = long.added_seconds / short.added_seconds
+                print(f"One new file, long history against short: ratio {ratio:.2f}.")
         finally:
             local.down(settings, None, report=print)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _folder(home: str, name: str) -> Path:

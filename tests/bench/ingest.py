@@ -1,127 +1,153 @@
-"""How fast files become raw rows, against a plain COPY of the same rows into an equal table in the same run."""
+"""How fast files become raw rows: against a plain COPY of the same rows in the same run, and against a peer.
+
+And how much memory that takes, from few rows to many.
+"""
 
 from __future__ import annotations
 
-import json
-import random
+import os
+import subprocess
+import sys
 import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from infra.postgres import connect
-from infra.settings import Settings
+from infra.postgres import connect, warehouse_url
+from infra.settings import CHECKOUT, Settings
+from ingestion.contract import load_contract
 from ingestion.run import ingest
+from tests.bench.records import RECORDS, write
 
-_START = datetime(2026, 1, 5, 8, tzinfo=UTC)
+PEER = CHECKOUT / ".venv-bench" / "bin" / "python"
 
 
 @dataclass(frozen=True)
 class IngestBench:
-    """Rows per second, the best round of each."""
+    """Rows per second of one interface, the best round of each; the peer's is None where it is not installed."""
 
+    interface: str
     rows: int
-    rounds: int
     bytes_per_row: float
-    ingested_per_second: float
-    copied_per_second: float
-
-    @property
-    def ratio(self) -> float:
-        """Share of the speed of plain COPY."""
-        return self.ingested_per_second / self.copied_per_second
+    ingested: float
+    copied: float
+    peer: float | None
 
     def as_text(self) -> str:
         """The result in plain English."""
+        against_peer = (
+            f"dlt {self.peer:,.0f} rows/s, {self.ingested / self.peer:.1f} times less"
+            if self.peer
+            else "dlt is not installed"
+        )
         return (
-            f"File to raw, {self.rows:,} telephony_call records of {self.bytes_per_row:.0f} bytes, best of "
-            f"{self.rounds}: {self.ingested_per_second:,.0f} rows/s parsed, validated, hashed and loaded exactly once; "
-            f"plain COPY of the same rows {self.copied_per_second:,.0f} rows/s; ratio {self.ratio:.2f}."
+            f"{self.interface}, {self.rows:,} rows of {self.bytes_per_row:.0f} bytes: {self.ingested:,.0f} rows/s "
+            f"from file to raw; plain COPY {self.copied:,.0f} rows/s, ratio {self.ingested / self.copied:.2f}; "
+            f"{against_peer}."
         )
 
 
-def bench_ingest(settings: Settings, folder: Path, rows: int = 100_000, rounds: int = 3) -> IngestBench:
-    """Measure.
+def bench_ingest(settings: Settings, folder: Path, rows: int, rounds: int = 3) -> list[IngestBench]:
+    """Measure each of the interfaces in turn.
 
     Args:
         settings: An instance whose warehouse is migrated and holds nothing: rows are left in it.
         folder: Where the files are written to.
         rows: Rows of each file.
-        rounds: Files; both tables grow alike from round to round.
+        rounds: Files of each interface; all tables grow alike from round to round.
     """
-    ingested, copied, size = [], [], 0
+    return [_bench(settings, folder, interface, rows, rounds) for interface in RECORDS]
+
+
+def _bench(settings: Settings, folder: Path, interface: str, rows: int, rounds: int) -> IngestBench:
+    contract = load_contract(interface)
+    ingested, copied, peer, size = [], [], [], 0
     with connect(settings, autocommit=True) as connection:
-        if connection.execute("select exists (select from ops.files)").fetchone() != (False,):
-            raise RuntimeError("The warehouse of a benchmark must be empty.")
         for number in range(1, rounds + 1):
-            path = folder / f"telephony_call_bench_20260201T000000Z_{number}.jsonl"
-            with path.open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps(record) + "\n" for record in records(rows, seed=number))
+            path = write(folder, interface, rows, seed=number)
             size += path.stat().st_size
             started = time.perf_counter()
-            summary = ingest(settings, "telephony_call", str(path))
+            summary = ingest(settings, interface, str(path))
             ingested.append(time.perf_counter() - started)
-            assert summary.counts.loaded == rows, summary.as_text()
+            assert summary.counts.loaded + summary.counts.unchanged == rows, summary.as_text()
             if number == 1:
-                connection.execute("create table raw.plain_copy (like raw.telephony_call including all)")
-            one_file = f"select * from raw.telephony_call where _file_id = {summary.outcomes[0].file_id}"
+                connection.execute(f"create table raw.plain_copy (like {contract.raw_table} including all)")
+            is_extract = contract.record_kind == "snapshot"
+            which = "_until_position is null" if is_extract else f"_file_id = {summary.outcomes[0].file_id}"
+            one_file = f"select * from {contract.raw_table} where {which}"
             with connection.cursor().copy(f"copy ({one_file}) to stdout") as copy:
                 blocks = [bytes(block) for block in copy]
             started = time.perf_counter()
+            if is_extract:
+                connection.execute("truncate raw.plain_copy")
             with connection.cursor().copy("copy raw.plain_copy from stdin") as copy:
                 for first in range(0, len(blocks), 2_000):
                     copy.write(b"".join(blocks[first : first + 2_000]))
             copied.append(time.perf_counter() - started)
+            if PEER.exists():
+                peer.append(_peer_seconds(settings, folder, path))
+            path.unlink()
         connection.execute("drop table raw.plain_copy")
-    return IngestBench(rows, rounds, size / rows / rounds, rows / min(ingested), rows / min(copied))
+    return IngestBench(
+        interface,
+        rows,
+        size / rows / rounds,
+        rows / min(ingested),
+        rows / min(copied),
+        rows / min(peer) if peer else None,
+    )
 
 
-def records(count: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Plausible calls with one leg or two, most of them new callers. The same seed gives the same records."""
-    choose = random.Random(seed)
-    for number in range(count):
-        received = _START + timedelta(milliseconds=1_500 * number)
-        at = queued = received + timedelta(milliseconds=choose.randint(20_000, 90_000))
-        legs = []
-        for leg_no in range(1, choose.choices((2, 3), (85, 15))[0]):
-            answered = at + timedelta(milliseconds=choose.randint(0, 120_000))
-            left = answered + timedelta(milliseconds=choose.randint(30_000, 900_000))
-            legs.append(
-                {
-                    "leg_no": leg_no,
-                    "queue": choose.choice(("PAL_GENERAL", "ABI_GENERAL", "PAL_2ND")),
-                    "queued_at": _text(at),
-                    "answered_at": _text(answered),
-                    "left_at": _text(left),
-                    "agent_id": f"agent-{choose.randint(1, 300):04d}",
-                    "hold_seconds": choose.randint(0, 60),
-                    "wrap_seconds": round(choose.random() * 90, 1),
-                    "end_reason": "completed",
-                    "transfer_to": None,
-                    "transfer_mode": None,
-                    "reason_codes": [f"R{choose.randint(1, 30):02d}"],
-                }
+def _peer_seconds(settings: Settings, folder: Path, path: Path) -> float:
+    url = warehouse_url(settings).set(drivername="postgresql").render_as_string(hide_password=False)
+    done = subprocess.run(
+        [str(PEER), str(Path(__file__).with_name("peer_dlt.py")), str(path), url, str(folder / "dlt")],
+        env={**os.environ, "RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return float(done.stdout.split()[-1])
+
+
+_LOAD = """
+import resource, sys
+from infra.settings import load_settings
+from ingestion.run import ingest
+summary = ingest(load_settings(), sys.argv[1], sys.argv[2])
+print(summary.counts.loaded, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def bench_memory(
+    fresh: Callable[[str], Settings], folder: Path, sizes: list[int], report: Callable[[str], object]
+) -> None:
+    """Load a file of each size in a process of its own, and say how much memory that took at most.
+
+    Args:
+        fresh: Makes an empty warehouse of a name, and points CONTACTBI_DATABASE_URL to it.
+        folder: Where the files are written to, one at a time.
+        sizes: Rows.
+        report: Called with a line for each.
+    """
+    for interface in RECORDS:
+        for rows in sizes:
+            fresh(f"memory_{interface}_{rows}")
+            path = write(folder, interface, rows, seed=1)
+            started = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, "-c", _LOAD, interface, str(path)],
+                capture_output=True,
+                text=True,
+                check=True,
             )
-            at = left
-        yield {
-            "call_id": str(uuid.UUID(int=choose.getrandbits(128))),
-            "record_version": 1,
-            "emitted_at": _text(at + timedelta(seconds=60)),
-            "is_test": False,
-            "dialled_number": f"+44163296000{choose.randint(1, 4)}",
-            "caller_number": choose.choice((f"07700 9{choose.randint(0, 99_999):05d}", None)),
-            "language": "en",
-            "received_at": _text(received),
-            "ivr_ended_at": _text(queued),
-            "ivr_outcome": "queued",
-            "ivr_path": ["MAIN", "PASSPORT", "STATUS"],
-            "legs": legs,
-            "ended_at": _text(at),
-        }
-
-
-def _text(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03d}Z"
+            seconds = time.perf_counter() - started
+            loaded, kilobytes = map(int, done.stdout.split()[-2:])
+            assert loaded == rows, done.stdout
+            size = path.stat().st_size >> 20
+            path.unlink()
+            report(
+                f"{interface}, {rows:,} rows ({size:,} MiB): {kilobytes >> 10:,} MiB of memory at most, "
+                f"{rows / seconds:,.0f} rows/s."
+            )

@@ -43,16 +43,26 @@ def describe(folder: str) -> dict[str, Any]:
 
 
 def _dag(dag: Any) -> dict[str, Any]:
-    assets = dag.schedule if isinstance(dag.schedule, list) else []
+    condition = getattr(dag.timetable, "asset_condition", None)
+    assets = sorted(condition.objects, key=lambda asset: asset.name) if condition else []
     return {
         "file": dag.fileloc,
         "doc_md": dag.doc_md,
         "tags": sorted(dag.tags),
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
-        "schedule": sorted(asset.name for asset in assets) or str(dag.schedule),
+        "assets": [asset.name for asset in assets],
+        "any_asset": type(condition).__name__ == "AssetAny",
+        "clock": _clock(getattr(dag.timetable, "timetable", dag.timetable)),
+        "watches": [watcher.trigger.interface for asset in assets for watcher in asset.watchers],
         "tasks": {task.task_id: _task(task) for task in dag.tasks},
     }
+
+
+def _clock(timetable: Any) -> list[str]:
+    """The crontab line of a timetable and its time zone; nothing if it does not run by the clock."""
+    expression = getattr(timetable, "expression", None)
+    return [expression, str(timetable.timezone)] if expression else []
 
 
 def _task(task: Any) -> dict[str, Any]:

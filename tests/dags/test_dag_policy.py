@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -14,9 +15,27 @@ import pytest
 
 from infra.airflow.config import POOLS, environment
 from infra.settings import CHECKOUT, Settings
+from ingestion.contract import interfaces
 
 DAGS = CHECKOUT / "dags"
-EXPECTED = {"ingest_telephony", "transform_warehouse", "publish_feeds"}
+INTERFACES = ast.literal_eval(
+    re.findall(
+        r"^INTERFACES = (\(.+?^\))", (DAGS / "common" / "assets.py").read_text(), re.MULTILINE | re.DOTALL
+    )[0]
+)
+INGEST = {
+    "ingest_agent_states": "agent_state",
+    "ingest_callbacks": "callback_event",
+    "ingest_complaints": "complaint",
+    "ingest_email": "email_message",
+    "ingest_payments": "payment_confirmation",
+    "ingest_queue_snapshots": "queue_snapshot",
+    "ingest_telephony": "telephony_call",
+    "ingest_text": "text_message",
+    "ingest_webchat": "webchat_session",
+    "ingest_wip": "wip_extract",
+}
+EXPECTED = {*INGEST, "transform_warehouse", "publish_feeds", "watch_freshness"}
 HEADINGS = ["Purpose", "Schedule", "Inputs and outputs", "Steps", "On failure", "Owner"]
 
 
@@ -100,29 +119,64 @@ def test_pools_in_use_are_the_pools_that_the_service_makes(dags):
     assert {task["pool"] for task in tasks_of(dags).values()} - {"default_pool"} == set(POOLS)
 
 
+def test_every_interface_has_exactly_one_ingest_dag(dags):
+    assert interfaces()
+    assert sorted(INGEST.values()) == sorted(INTERFACES) == interfaces()
+    for dag_id, interface in INGEST.items():
+        dag = dags[dag_id]
+        assert dag["assets"] == [f"inbound.{interface}"], dag_id
+        assert dag["watches"] == [interface], dag_id
+        assert _outlets(dag) == [f"raw.{interface}"], dag_id
+        assert set(dag["tasks"]) == {"list_files", "load_file", "raw_gate"}, dag_id
+        assert f"`raw.{interface}`" in dag["doc_md"], dag_id
+
+
+def test_the_docs_of_the_ingest_dags_are_their_own(dags):
+    firsts = {dags[dag_id]["doc_md"].splitlines()[0] for dag_id in INGEST}
+    purposes = {
+        dags[dag_id]["doc_md"].partition("## Purpose\n")[2].partition("\n## ")[0] for dag_id in INGEST
+    }
+    assert len(firsts) == len(purposes) == len(INGEST)
+
+
 def test_files_are_loaded_one_task_each_and_a_bad_one_does_not_stop_the_gate(dags):
-    tasks = dags["ingest_telephony"]["tasks"]
-    assert tasks["load_file"]["mapped"]
-    assert tasks["raw_gate"]["trigger_rule"] == "all_done_min_one_success"
+    for dag_id in INGEST:
+        tasks = dags[dag_id]["tasks"]
+        assert tasks["load_file"]["mapped"], dag_id
+        assert tasks["raw_gate"]["trigger_rule"] == "all_done_min_one_success", dag_id
+
+
+def test_extracts_are_loaded_one_after_another_and_do_not_hold_up_the_other_files(dags):
+    pools = {interface: dags[dag_id]["tasks"]["load_file"]["pool"] for dag_id, interface in INGEST.items()}
+    assert POOLS[pools.pop("wip_extract")][0] == 1
+    assert set(pools.values()) == {"inbound_files"}
+
+
+def test_only_the_extract_and_the_watch_run_by_the_clock_and_by_that_of_london(dags):
+    assert {dag_id: dag["clock"] for dag_id, dag in dags.items() if dag["clock"]} == {
+        "ingest_wip": ["5 */2 * * *", "Europe/London"],
+        "watch_freshness": ["*/15 * * * *", "Europe/London"],
+    }
 
 
 def test_each_dag_wakes_the_next(dags):
-    outlets = {dag_id: _outlets(dag) for dag_id, dag in dags.items()}
-    assert dags["ingest_telephony"]["schedule"] == ["inbound.telephony_call"]
-    assert dags["transform_warehouse"]["schedule"] == outlets["ingest_telephony"] == ["raw.telephony_call"]
-    assert dags["publish_feeds"]["schedule"] == outlets["transform_warehouse"] == ["marts"]
+    transform = dags["transform_warehouse"]
+    assert transform["assets"] == sorted(name for dag_id in INGEST for name in _outlets(dags[dag_id]))
+    assert transform["any_asset"]
+    assert dags["publish_feeds"]["assets"] == _outlets(transform) == ["marts"]
 
 
 def test_the_timetable_in_the_readme_is_what_the_code_does(dags):
-    rows = re.findall(r"^\| `.*\|$", (DAGS / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    timetable = (DAGS / "README.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    rows = re.findall(r"^\| `.*\|$", timetable, flags=re.MULTILINE)
     written = [
-        [re.findall(r"[\w.]+(?=`)|\b\d+\b", cell) for cell in row.strip("|").split("|")] for row in rows
+        [re.findall(r"`([^`]+)`|\b(\d+)\b", cell) for cell in row.strip("|").split("|")] for row in rows
     ]
     assert len(written) == len(EXPECTED)
-    assert written == [
+    assert [[["".join(token) for token in cell] for cell in row] for row in written] == [
         [
             [dag_id],
-            dag["schedule"],
+            [*dag["assets"], *dag["clock"][:1]],
             _outlets(dag),
             sorted({task["pool"] for task in dag["tasks"].values()} - {"default_pool"}),
             [str(dag["max_active_runs"])],

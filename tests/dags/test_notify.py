@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
+from typing import ClassVar
 
 from dags.common.notify import task_failed
 
@@ -31,4 +32,21 @@ def test_each_failure_is_one_line_without_the_text_of_the_error(tmp_path, monkey
         ("ingest_telephony", "load_file", 5, "ValueError")
     }
     assert all(alert["log"] == "http://127.0.0.1:1/log" for alert in alerts)
+    assert "447700" not in text
+
+
+def test_a_failure_that_is_fit_to_be_told_says_what_a_person_needs(tmp_path, monkeypatch):
+    class HeldError(Exception):
+        alert: ClassVar = {"event": "file_quarantined", "file": "wip_extract_a.csv", "rule": "extract_size"}
+
+    monkeypatch.setenv("CONTACTBI_HOME", str(tmp_path))
+    task_failed({**context(0), "exception": HeldError("+447700900123")})
+    text = (tmp_path / "logs" / "alerts.jsonl").read_text(encoding="utf-8")
+    alert = json.loads(text)
+    assert (alert["event"], alert["file"], alert["rule"]) == (
+        "file_quarantined",
+        "wip_extract_a.csv",
+        "extract_size",
+    )
+    assert (alert["dag"], alert["error"]) == ("ingest_telephony", "HeldError")
     assert "447700" not in text

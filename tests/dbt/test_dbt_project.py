@@ -22,7 +22,7 @@ from transformation.build import build, invoke
 pytestmark = pytest.mark.services
 PROJECT = CHECKOUT / "dbt"
 # They read what the last build left: see the source `last_build`.
-SOURCE_READERS_BESIDE_STAGING = {"int_call_ids_changed", "int_intervals_changed"}
+SOURCE_READERS_BESIDE_STAGING = {"int_call_ids_changed", "int_contact_ids_changed", "int_intervals_changed"}
 RAW_SOURCE = "source.contactbi.last_build"
 
 
@@ -105,10 +105,12 @@ def test_only_staging_reads_sources(models: dict[str, dict[str, Any]]) -> None:
 
 def test_names_and_folders_follow_the_layers(models: dict[str, dict[str, Any]]) -> None:
     patterns = {
-        "staging/": r"stg_[a-z]+__[a-z_]+s",
+        "staging/": r"stg_[a-z_]+__[a-z_]+s",
         "intermediate/": r"int_[a-z0-9_]+",
         "marts/core/": r"(dim|fct)_[a-z_]+",
         "marts/annex_b/": r"(annex_b|service_level)_[a-z_]+",
+        "marts/quality/": r"[a-z_]+",
+        "marts/wip/": r"wip_[a-z_]+",
         "feeds/": r"feed_[a-z_]+_v[0-9]+",
     }
     for name, node in models.items():

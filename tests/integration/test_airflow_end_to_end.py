@@ -25,6 +25,8 @@ from infra.postgres import connect
 from infra.s3 import s3_storage_options
 from infra.settings import Settings
 from infra.sftp import connect_sftp, sftp_location
+from ingestion import quarantine
+from ingestion.run import ingest
 
 pytestmark = pytest.mark.services
 
@@ -39,9 +41,11 @@ class Instance:
 
     settings: Settings
 
-    def deliver(self, number: int, content: bytes) -> str:
+    def deliver(
+        self, number: int, content: bytes, interface: str = "telephony_call", kind: str = "jsonl"
+    ) -> str:
         """Put a file on the SFTP server as a supplier does: under a `.part` name, then renamed."""
-        name = f"telephony_call_test_{MORNING:%Y%m%dT%H%M%SZ}_{number:06}.jsonl"
+        name = f"{interface}_test_{MORNING:%Y%m%dT%H%M%SZ}_{number:06}.{kind}"
         location = sftp_location(self.settings)
         with connect_sftp(self.settings, location) as session:
             path = f"{location.folder.rstrip('/')}/{name}"
@@ -211,6 +215,70 @@ def test_a_bad_file_fails_alone_and_the_next_one_adds_to_the_figures(product):
     wait_for("the bad file's task", lambda: tasks_by_file() == {bad: {"failed"}, good: {"success"}})
     alerts = (product.settings.logs / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
     assert [(json.loads(line)["task"], json.loads(line)["attempt"]) for line in alerts] == [("load_file", 1)]
+
+
+def extract(applications: int) -> bytes:
+    """A whole extract of work in progress."""
+    header = (
+        "application_ref,surname,date_of_birth,postcode,application_type,channel,service,region,country,received_at,"
+        "stage,stage_entered_at,expected_by,delivery_partner_ref,csmt_owned,last_updated_at"
+    )
+    at = f"{MORNING:%Y-%m-%dT%H:%M:%SZ}"
+    rows = [
+        f"PEX{number:07},Example,1980-02-29,ZZ1 1ZZ,renewal,online,standard,UK,GB,{at},examination,{at},,,N,{at}"
+        for number in range(applications)
+    ]
+    return "\n".join([header, *rows, ""]).encode()
+
+
+def test_a_text_and_an_extract_are_loaded_and_a_doubtful_extract_is_held(product):
+    text = {
+        "message_id": "m-1",
+        "direction": "outbound",
+        "to_or_from": "+447700900001",
+        "sent_at": MORNING.isoformat(),
+        "status": "delivered",
+    }
+    product.deliver(1, lines(text), "text_message")
+    product.deliver(1, extract(20), "wip_extract", "csv")
+    wait_for("the text", lambda: product.query("select 1 from raw.text_message"))
+    wait_for("the extract", lambda: product.query("select count(*) from serving.wip_current") == [(20,)])
+
+    held = product.deliver(2, extract(5), "wip_extract", "csv")
+
+    def alert_of_held() -> dict[str, Any] | None:
+        alerts = map(json.loads, (product.settings.logs / "alerts.jsonl").read_text("utf-8").splitlines())
+        return next((alert for alert in alerts if alert.get("file") == held), None)
+
+    alert = wait_for("the alert", alert_of_held)
+    assert (alert["event"], alert["dag"], alert["task"]) == ("file_quarantined", "ingest_wip", "load_file")
+    assert alert["rule"] == "extract_size"
+    assert "quarantine retry" in alert["advice"]
+    assert product.query("select count(*) from serving.wip_current") == [(20,)]
+
+    quarantine.retry(product.settings, held, release=True)
+    ingest(product.settings, "wip_extract")
+    assert product.query("select count(*) from serving.wip_current") == [(5,)]
+    product.deliver(3, lines({**text, "message_id": "m-2"}), "text_message")
+    wait_for("the text after it", lambda: product.query("select count(*) from raw.text_message") == [(2,)])
+    wait_for("every file in a build that passed both gates", lambda: product.query(ALL_RELEASED) == [(True,)])
+
+
+ALL_RELEASED = """
+select bool_and(
+    exists (
+        select from ops.gate_results as raw
+        where raw.gate = 'raw' and raw.success and raw.batch_id = files.batch_id and raw.checked_at >= files.finished_at
+    )
+    and exists (
+        select from ops.build_files as taken
+        join ops.gate_results as release on release.build_id >= taken.build_id
+        where taken.file_id = files.file_id and release.gate = 'release' and release.success
+    )
+)
+from ops.files as files
+where state = 'loaded'
+"""
 
 
 def test_every_socket_of_airflow_listens_on_the_loopback_alone(product):

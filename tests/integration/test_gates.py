@@ -27,7 +27,7 @@ from infra.postgres import connect, warehouse_url
 from infra.s3 import s3_client
 from infra.settings import Settings
 from infra.simulator import simulate
-from ingestion.run import ingest
+from ingestion.run import ensure_raw_tables, ingest
 from transformation.build import build
 
 pytestmark = pytest.mark.services
@@ -51,8 +51,9 @@ def built(warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Sett
     for day in (10, 11):
         folder = tmp_path_factory.mktemp("in")
         options = {"days": 1, "seed": day, "calls_per_day": 600, "last_day": date(2026, 3, day)}
-        simulate(folder, bad_row_share=0.02, **options)
+        simulate(folder, bad_row_share=0.02, interfaces=["telephony_call"], **options)
         ingest(settings, "telephony_call", str(folder), console=Console(file=io.StringIO()))
+    ensure_raw_tables(settings)
     result = build(settings, as_of=datetime(2026, 3, 12, 6, tzinfo=UTC), report=lambda line: None)
     assert result.succeeded, result.as_text()
     return settings
@@ -113,7 +114,7 @@ def keeping(settings: Settings) -> Iterator[None]:
 
 def failures(result: GateResult) -> set[str]:
     """The sentences of the checks that closed a gate."""
-    checks = raw_checks() if result.gate == "raw" else release_checks(1)
+    checks = raw_checks("telephony_call") if result.gate == "raw" else release_checks(1)
     broken = {finding.message for finding in result.findings if finding.severity == "failure"}
     return {
         check.sentence for check in checks if any(message.startswith(check.sentence) for message in broken)
@@ -136,7 +137,7 @@ def test_sound_data_passes_both_gates(built: Settings, passed: list[GateResult])
     raw, release = passed
     assert raw.success, raw.as_text()
     assert release.success, release.as_text()
-    assert "2 batches with" in raw.as_text()
+    assert "2 batches of telephony_call with" in raw.as_text()
     recorded = run(
         built, "select gate, batch_id, build_id, success from ops.gate_results order by result_id limit 3"
     )
@@ -155,7 +156,10 @@ def test_the_data_docs_are_there_and_hold_no_secret(built: Settings, passed: lis
         assert result.docs is not None
         assert str(result.docs) in result.as_text()
         pages = list(result.docs.parent.rglob("*.html"))
-        suites = {check.aspect for check in (raw_checks() if result.gate == "raw" else release_checks(1))}
+        suites = {
+            check.aspect
+            for check in (raw_checks("telephony_call") if result.gate == "raw" else release_checks(1))
+        }
         assert len([page for page in pages if "validations" in page.parts]) == len(suites) == 5
         for page in pages:
             text = page.read_text(encoding="utf-8")
@@ -184,14 +188,14 @@ def test_each_check_of_the_raw_gate_closes_it(kept: Settings) -> None:
     calls = run(
         kept, "select distinct call_id from raw.telephony_call where _batch_id = 2 and ivr_outcome = 'queued'"
     )
-    first, second, third, fourth, fifth = (f"'{call_id}'" for (call_id,) in calls[:5])
+    first, second, third, fourth, fifth, sixth, seventh = (f"'{call_id}'" for (call_id,) in calls[:7])
     (victim,) = run(
         kept, f"select call_id, _line_number from raw.telephony_call where call_id = {first} limit 1"
     )
     run(
         kept,
         "delete from ops.gate_results where gate = 'raw'",
-        "alter table raw.telephony_call rename column ended_at to finished_at",
+        "alter table raw.telephony_call rename column _extra to _extras",
         "alter table ops.files drop constraint files_conserve_rows",
         "update ops.files set rows_read = rows_read + 1 where file_id = (select max(file_id) from ops.files)",
         f"update raw.telephony_call set dialled_number = '' where call_id = {first}",
@@ -199,6 +203,10 @@ def test_each_check_of_the_raw_gate_closes_it(kept: Settings) -> None:
         f"update raw.telephony_call set language = 'fr' where call_id = {third}",
         f"update raw.telephony_call set legs = '[]' where call_id = {fourth}",
         f"delete from raw.telephony_call where call_id = {fifth}",
+        "update raw.telephony_call set ivr_ended_at = received_at - interval '1 second' "
+        f"where call_id = {sixth}",
+        f"update raw.telephony_call set ivr_outcome = 'self_served' where call_id = {seventh}",
+        "update raw.telephony_call set ended_at = received_at + interval '2 days' where _batch_id = 2",
         "update raw.telephony_call set dialled_number = '+441632960099' where _batch_id = 2 and _line_number % 10 < 7 "
         "and dialled_number <> ''",
         "delete from quarantine.rows where batch_id = 2",
@@ -206,10 +214,10 @@ def test_each_check_of_the_raw_gate_closes_it(kept: Settings) -> None:
     try:
         (result,) = check(kept, "raw")
     finally:
-        run(kept, "alter table raw.telephony_call rename column finished_at to ended_at")
-    assert failures(result) == all_that_close(raw_checks())
+        run(kept, "alter table raw.telephony_call rename column _extras to _extra")
+    assert failures(result) == all_that_close(raw_checks("telephony_call"))
     assert "FAILED" in result.as_text()
-    assert "ended_at should be timestamptz and is missing" in result.as_text()
+    assert "_extra should be jsonb and is missing" in result.as_text()
     said = details(result, "Fields that every call must have are there.")
     assert f"{victim[0]} (line {victim[1]})" in said
     assert "telephony_call_sim_" in said
@@ -229,7 +237,7 @@ def test_only_the_batch_with_the_fault_fails(kept: Settings) -> None:
         (2, False),
     ]
     (again,) = check(kept, "raw")
-    assert again.subject.startswith("1 batch with"), (
+    assert again.subject.startswith("1 batch of telephony_call with"), (
         "a batch that failed is looked at again, one that passed is not"
     )
 

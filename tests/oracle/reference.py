@@ -56,7 +56,11 @@ def from_seeds(seeds: Path = SEEDS) -> Reference:
     """The reference data that the product ships."""
     return Reference(
         _dated(seeds / "dialled_numbers.csv", "dialled_number", "line_of_business"),
-        [row for row in _dated(seeds / "reason_codes.csv", "reason_code", "channel") if row.value == "voice"],
+        [
+            row
+            for row in _dated(seeds / "reason_codes.csv", "reason_code", "channel")
+            if row.value in ("voice", "all")
+        ],
     )
 
 

@@ -50,15 +50,21 @@ final as (
         calls.line_of_business,
         codes.reason_code,
         codes.reason_code = calls.primary_reason_code as is_primary,
-        reason_codes.reason_code is not null as is_agreed
+        of_voice.reason_code is not null or of_all.reason_code is not null as is_agreed
     from codes
     inner join calls on codes.call_id = calls.call_id
-    left join reason_codes
+    left join reason_codes as of_voice
         on
-            codes.reason_code = reason_codes.reason_code
-            and reason_codes.channel = 'voice'
-            and calls.received_date >= reason_codes.valid_from
-            and calls.received_date < coalesce(reason_codes.valid_to, date '9999-12-31')
+            codes.reason_code = of_voice.reason_code
+            and of_voice.channel = 'voice'
+            and calls.received_date >= of_voice.valid_from
+            and calls.received_date < coalesce(of_voice.valid_to, date '9999-12-31')
+    left join reason_codes as of_all
+        on
+            codes.reason_code = of_all.reason_code
+            and of_all.channel = 'all'
+            and calls.received_date >= of_all.valid_from
+            and calls.received_date < coalesce(of_all.valid_to, date '9999-12-31')
 
 )
 

@@ -38,8 +38,13 @@ changed as (
 
     -- Wherever any version of a changed call lies: where it counts now, and where it counted before.
     select {{ interval_of('versions.received_at') }} as interval_start
-    from {{ ref('stg_telephony__call_versions') }} as versions
-    where versions.call_id in (select calls.call_id from {{ ref('int_calls_changed') }} as calls)
+    from {{ ref('int_calls_changed') }} as calls
+    -- Looked up call by call: a hash of every version would cost as much as all history.
+    cross join lateral (
+        select distinct stg_telephony__call_versions.received_at
+        from {{ ref('stg_telephony__call_versions') }}
+        where stg_telephony__call_versions.call_id = calls.call_id
+    ) as versions
 
     union
 
@@ -61,10 +66,11 @@ changed as (
 
     union
 
-    -- Time about which a file that is missing, or no longer is, would tell.
+    -- Time about which a file of calls that is missing, or no longer is, would tell.
     select spine.interval_start
     from {{ ref('int_files_missing') }} as missing
     cross join lateral {{ quarter_hours('missing.emitted_after', "(missing.emitted_until + interval '1 microsecond')") }} as spine (interval_start)
+    where missing.interface = 'telephony_call'
 
     union
 

@@ -1,5 +1,8 @@
 {{ config(
-    indexes=[{'columns': ['grain', 'period_start', 'line', 'bucket_seconds_from'], 'unique': true}],
+    indexes=[
+        {'columns': ['grain', 'period_start', 'line', 'bucket_seconds_from'], 'unique': true},
+        {'columns': ['_build_id']},
+    ],
     pre_hook="{{ replace_changed_periods() }}",
 ) }}
 

@@ -3,6 +3,7 @@
         {'columns': ['call_id'], 'unique': true},
         {'columns': ['interval_start']},
         {'columns': ['last_event_at']},
+        {'columns': ['_build_id']},
     ],
     pre_hook="{{ replace_changed('call_id', ref('int_call_ids_changed')) }}",
 ) }}

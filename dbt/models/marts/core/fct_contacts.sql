@@ -1,0 +1,102 @@
+{{ config(
+    indexes=[
+        {'columns': ['contact_id'], 'unique': true},
+        {'columns': ['source_id']},
+        {'columns': ['customer_key', 'received_at']},
+        {'columns': ['related_contact_id']},
+        {'columns': ['conversation_id']},
+        {'columns': ['received_at']},
+        {'columns': ['last_event_at']},
+        {'columns': ['_build_id']},
+    ],
+    pre_hook="{{ replace_changed('contact_id', ref('int_contact_ids_changed')) }}",
+) }}
+
+{%- set channels = [
+    ref('int_contacts_voice'), ref('int_contacts_webchat'), ref('int_contacts_email'), ref('int_contacts_text'),
+    ref('int_contacts_callback'),
+] %}
+
+with contacts as (
+
+    {% for channel in channels -%}
+    select
+        {%- for name in contact_columns() %}
+        {{ name }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from {{ channel }}
+    {{ "union all" if not loop.last }}
+    {% endfor %}
+
+),
+
+build as (
+
+    select * from {{ ref('stg_ops__builds') }}
+
+),
+
+lines as (
+
+    select * from {{ ref('lines_of_business') }}
+    where not is_total
+
+),
+
+complained_of as (
+
+    select distinct complaints.contact_id as source_id
+    from {{ ref('stg_complaints__complaints') }} as complaints
+    cross join build
+    where
+        complaints.received_at < build.as_of
+        and complaints.contact_id in (select contacts.source_id from contacts)
+
+),
+
+final as (
+
+    select
+        contacts.channel || ':' || contacts.source_id as contact_id,
+        contacts.channel,
+        contacts.source_id,
+        contacts.direction,
+        coalesce(lines.line_of_business, 'UNMAPPED') as line_of_business,
+        contacts.language,
+        contacts.customer_key,
+        contacts.customer_key_missing_reason,
+        contacts.is_test,
+        contacts.received_at,
+        {{ local_date('contacts.received_at') }} as received_date,
+        {{ interval_of('contacts.received_at') }} as interval_start,
+        contacts.queued_at,
+        contacts.answered_at,
+        contacts.ended_at,
+        contacts.wait_seconds,
+        contacts.handle_seconds,
+        contacts.outcome,
+        contacts.answered_at is not null as is_answered,
+        contacts.agent_id,
+        contacts.is_transferred,
+        contacts.transferred_to,
+        contacts.transfer_mode,
+        contacts.primary_reason_code,
+        contacts.reason_codes,
+        contacts.related_contact_id,
+        contacts.conversation_id,
+        contacts.is_complaint,
+        complained_of.source_id is not null as has_complaint,
+        contacts.record_version,
+        contacts.emitted_at,
+        contacts.last_event_at,
+        contacts._file_id,
+        contacts._line_number,
+        build.build_id as _build_id
+    from contacts
+    cross join build
+    left join lines on contacts.line_of_business = lines.line_of_business
+    left join complained_of on contacts.source_id = complained_of.source_id
+
+)
+
+select * from final
