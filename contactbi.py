@@ -219,11 +219,27 @@ def build(
 
 
 @app.command()
-def check(gate: Annotated[str | None, typer.Argument(help="raw or release. Default: both.")] = None) -> None:
-    """Run the quality gates and write the data docs. Exit code 1: a gate failed."""
+def check(
+    gate: Annotated[
+        str | None, typer.Argument(help="raw, release, or freshness. Default: both gates.")
+    ] = None,
+) -> None:
+    """Run the quality gates and write the data docs, or look whether data comes as often as promised.
+
+    Exit code 1: a gate failed, or data is late.
+    """
+    from expectations.freshness import freshness
     from expectations.gates import check as run_gates
 
-    results = run_gates(load_settings(), gate)
+    settings = load_settings()
+    if gate == "freshness":
+        found = freshness(settings)
+        for each in found:
+            _say(each.as_text())
+        if any(each.is_late for each in found):
+            raise typer.Exit(1)
+        return
+    results = run_gates(settings, gate)
     for result in results:
         _say(result.as_text())
     if not all(result.success for result in results):

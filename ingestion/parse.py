@@ -44,6 +44,7 @@ _NULL = r"\N"
 _REMEMBERED = 200_000
 _COPY_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _INDEX = re.compile(r"\[\d+\]")
+_IN_LIST = re.compile(r"^(\w+\[\d+\]\.).*", re.DOTALL)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -198,10 +199,11 @@ class Parser:
 
     def _hidden_in(self, unknown: dict[str, Any]) -> dict[str, Any]:
         """Fields that the contract does not know, without what could be personal data in them."""
-        if self._not_kept:  # what looks like such a field may hold what it would hold
+        if self._not_kept:  # what lies in such a field, or looks like one, may hold what it holds
             unknown = {
-                path: MASKED_VALUE if path.lower().startswith(self._not_kept) else inner
+                _IN_LIST.sub(rf"\1{MASKED_VALUE}", path) if like else path: MASKED_VALUE if like else inner
                 for path, inner in unknown.items()
+                for like in (path.lower().startswith(self._not_kept),)
             }
         if self._names_people:  # a name looks like any other text
             return {mask(path): MASKED_VALUE for path in unknown}

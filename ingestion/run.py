@@ -45,6 +45,8 @@ __all__ = [
     "pending_files",
 ]
 
+_FEW_FILES = 20
+
 _STATES: dict[State, str] = {
     "loaded": "loaded",
     "known": "unchanged",
@@ -203,7 +205,7 @@ def ingest(
                 outcome = FileOutcome(waiting.shown, "failed", error=_explain(error))
             outcomes.append(outcome)
             if console is not None and not console.is_terminal:
-                console.print(_line(outcome), markup=False, highlight=False, soft_wrap=True)
+                _report(console, outcomes, len(found.waiting))
     return IngestSummary(interface, address, batch_id, found.files, tuple(outcomes))
 
 
@@ -278,6 +280,15 @@ def _with_progress(files: list[WaitingFile], console: Console | None) -> Iterato
         for file in files:
             yield file
             progress.advance(task)
+
+
+def _report(console: Console, outcomes: list[FileOutcome], files: int) -> None:
+    """Progress for a log: each file if there are few or if something is odd about it, else one of many."""
+    outcome = outcomes[-1]
+    is_odd = outcome.state not in ("loaded", "known")
+    if files <= _FEW_FILES or is_odd or len(outcomes) % (files // _FEW_FILES + 1) == 0:
+        line = f"{len(outcomes):,} of {files:,}  {_line(outcome)}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _line(outcome: FileOutcome) -> str:

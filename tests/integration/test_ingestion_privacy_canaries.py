@@ -166,10 +166,9 @@ def test_every_other_text_comes_through_byte_for_byte(db: Settings, tmp_path: Pa
 
 # ---------------------------------------------------------------------------------------------- every interface
 
-# Written in every way, each with what must be found nowhere. Of a text field that holds no personal data by its contract
-# (an agent, a queue, a code), a good row keeps numbers and addresses as they were sent: nobody can know. Of such a field
-# that is declared public, a refused row shows them too. Card numbers stay nowhere but in the key of a record, because
-# records would merge without it.
+# Written in every way. Of a text field that holds no personal data by its contract (an agent, a queue, a code), a good
+# row keeps numbers and addresses as they were sent: nobody can know. Of such a field that is declared public, a refused
+# row shows them too. Card numbers stay nowhere but in the key of a record, because records would merge without it.
 SPOKEN = [
     *NUMBERS,
     "(07700) 900-123",
@@ -197,7 +196,7 @@ IDENTITY = {"surname": "Zzcanary", "postcode": "QX9 9XQ", "date_of_birth": "1931
 REFERENCES = {"application_ref": "PEXCANARY9", "delivery_partner_ref": "DPCANARY"}
 EVERYWHERE = [
     *CANARIES,
-    *("Canary.Two", "canary.", "00123", "00 123", "00.456", "900-123", "009 001"),
+    *("Canary.Two", "canary.", "00 123", "00.456", "900-123", "009 001"),
     *(
         "1111 1111",
         "11111111",
@@ -279,7 +278,7 @@ def bad_rows(contract: Contract) -> list[bytes]:
     lines += [
         f"ring {spoken}".encode(),
         spoken.encode("utf-16-le").replace(b"\n", b""),
-        spoken.encode("cp1252", "replace"),
+        spoken.encode("cp1252", "ignore"),
     ]
     if contract.file_format == "csv":
         cells_ = full.split(b",")
