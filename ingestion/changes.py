@@ -97,15 +97,26 @@ def _field(before: Document, after: Document, path: str) -> Iterator[Change]:
         elif name == "items" and old and new:
             yield from _field(old, new, f"{path}[]")
         else:
-            allows_more = {
-                "required": old and not new,
-                "nullable": new and not old,
-                "choices": not new or (old and set(new) >= set(old)),
-                "minimum": new is None or (old is not None and new <= old),
-                "maximum": new is None or (old is not None and new >= old),
-            }
-            kind: Literal["breaking", "compatible"] = "compatible" if allows_more.get(name) else "breaking"
+            kind: Literal["breaking", "compatible"] = (
+                "compatible" if _allows_more(name, old, new) else "breaking"
+            )
             yield Change(kind, f"{name} of {path} was {old} and is {new}")
+
+
+def _allows_more(name: str, old: Any, new: Any) -> bool:
+    """Whether whatever satisfied the old value of a property satisfies the new one."""
+    match name:
+        case "required":
+            return bool(old and not new)
+        case "nullable":
+            return bool(new and not old)
+        case "choices":
+            return not new or bool(old and set(new) >= set(old))
+        case "minimum":
+            return new is None or (old is not None and new <= old)
+        case "maximum":
+            return new is None or (old is not None and new >= old)
+    return False
 
 
 def _rules(before: list[Document], after: list[Document]) -> Iterator[Change]:

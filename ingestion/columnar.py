@@ -88,7 +88,8 @@ class ColumnReader:
             For each line its row as COPY text without the line number, or None if the other road must decide.
         """
         texts: list[str | None] = [None] * len(lines)
-        # Arrow reads objects wherever lines end. Of lines that begin and end like this, each holds whole objects only.
+        # Arrow reads objects wherever lines end, and a line of `null` makes it end the process. Of lines that begin and
+        # end like this, each holds whole objects only.
         whole = (b"}", b"}\r")
         todo = [[i for i, line in enumerate(lines) if line.startswith(b"{") and line.endswith(whole)]]
         attempts = 0

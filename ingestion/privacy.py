@@ -165,8 +165,8 @@ class KeyTokens:
 class CardWatch:
     """Tells which lines of a chunk may hold a card number, looking at all of them at once.
 
-    Suspected are 13 digits in a row, apart from spaces and hyphens; and whatever could hide digits from that look:
-    an escape, a digit or a gap of another alphabet, bytes that are no text. NUL is suspected too.
+    Suspected is what may be a card number, and whatever could hide digits from that look: an escape, a digit or a gap
+    of another alphabet, bytes that are no text. NUL is suspected too.
     """
 
     def __init__(self, chunk: bytes) -> None:
@@ -181,11 +181,14 @@ class CardWatch:
         """Whether a line must be searched, `index` counted from 0 in the chunk."""
         if self.is_quiet:
             return False
-        if self._lines and may_hold_card(self._lines[index]):
-            return True
         if self._may_escape and (b"\\" in line or b"\x00" in line):
             return True
-        return not self._is_ascii and not line.isascii() and _may_hide_digits(line)
+        if not self._is_ascii and not line.isascii() and _may_hide_digits(line):
+            return True
+        if not self._lines or not may_hold_card(self._lines[index]):
+            return False
+        # Digits in a row are seldom a card number: an identifier has them too. No value is longer than its line.
+        return redact_cards(line.decode("utf-8"))[1] > 0
 
 
 def _may_hide_digits(line: bytes) -> bool:

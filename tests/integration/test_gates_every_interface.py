@@ -82,6 +82,7 @@ DAMAGE: dict[str, list[str]] = {
         "update raw.webchat_session set line_of_business = 'X', ended_at = started_at + interval '1 day', "
         f"end_reason = null, messages_customer = 0, messages_agent = 0 where {MOST}",
         f"update raw.webchat_session set end_reason = 'completed' where hashtext(chat_id) % 2 = 0 and {MOST}",
+        "update raw.webchat_session set messages_customer = 0, messages_agent = 0 where end_reason = 'completed'",
         "update raw.webchat_session set queued_at = started_at - interval '1 day' where {nth}",
         "update raw.webchat_session set customer_key = null, customer_key_missing_reason = null where {nth}",
         "update raw.webchat_session set language = 'fr' where {nth}",
