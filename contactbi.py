@@ -16,6 +16,7 @@ from typing import Annotated
 import psycopg
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from infra.settings import Settings, load_settings
@@ -139,7 +140,9 @@ def files(
     for each in list_files(load_settings(), interface, state, limit):
         counts = (each.rows_read, each.rows_loaded, each.rows_unchanged, each.rows_quarantined)
         shown = ["" if count is None else f"{count:,}" for count in counts]
-        table.add_row(str(each.file_id), each.interface, each.name, each.state, *shown, each.rule or "")
+        table.add_row(
+            str(each.file_id), each.interface, escape(each.name), each.state, *shown, each.rule or ""
+        )
     console.print(table)
 
 
@@ -162,7 +165,7 @@ def quarantine_list(
     table = _table("File", "Interface", "Name", "Rule", "Rows", "First line")
     for each in found:
         line = "whole file" if each.line_number is None else f"{each.line_number:,}"
-        table.add_row(str(each.file_id), each.interface, each.file, each.rule, f"{each.rows:,}", line)
+        table.add_row(str(each.file_id), each.interface, escape(each.file), each.rule, f"{each.rows:,}", line)
     console.print(table)
     _say("`contactbi quarantine show FILE` shows the rows and what to do.")
 
@@ -322,7 +325,9 @@ def run(
     if data is None and not folder.exists():
         _step("Simulating 28 days of all channels at 20,000 calls a day")
         draft = folder.with_suffix(".part")
-        _say(write_files(draft, days=28, seed=1).as_text())
+        # Two million states of agents and queues would double the wait, and no mart reads them yet.
+        shown = [name for name in interfaces() if name not in ("agent_state", "queue_snapshot")]
+        _say(write_files(draft, days=28, seed=1, interfaces=shown).as_text())
         draft.rename(folder)
     _step(f"Sending the files of {folder} to the SFTP server, as a supplier does")
     send(settings, folder, report=_say)
