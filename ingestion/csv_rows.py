@@ -130,7 +130,8 @@ class CsvRows:
                 return
             number, first, suspect = held[0]
             if lines:
-                row = self._row(number, [text for _, text, _ in list(held)[:lines]], suspect)
+                # A card number may stand in a later line, or reach over the end of one: no look by line finds it.
+                row = self._row(number, [text for _, text, _ in list(held)[:lines]], suspect or lines > 1)
                 if lines == 1 or not isinstance(row.value, RowRefusedError):
                     for _ in range(lines):
                         held.popleft()

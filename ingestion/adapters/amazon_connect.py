@@ -30,6 +30,7 @@ Attributes read, in any case: `is_test`, `language`, `ivr_outcome`, `ivr_path`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -241,11 +242,9 @@ def callback_wait_seconds(record: ContactRecord) -> float | None:
     """
     ended = record.dequeued_at or record.answered_at
     begins = [instant for instant in (record.enqueued_at, record.scheduled_at) if instant is not None]
-    try:
+    with suppress(ValueError, OverflowError):  # no delay, or none that can be read
         delay = float(record.attribute("callback_initial_delay_seconds") or "nan")
         begins.append(record.initiated_at + timedelta(seconds=delay))
-    except (ValueError, OverflowError):
-        pass  # no delay, or none that can be read
     if ended is None or not begins:
         return None
     return max(0.0, (ended - max(begins)).total_seconds())

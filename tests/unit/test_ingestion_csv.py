@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from ingestion.contract import load_contract
 from ingestion.csv_rows import MAX_LINES_OF_RECORD, CsvRows, cells_of
 from ingestion.findings import FileRefusedError, RowRefusedError
 from ingestion.lines import Chunk, Line
+from ingestion.parse import Parser
 from ingestion.privacy import CardWatch
 
 CONTRACT = load_contract("complaint")
@@ -140,3 +142,16 @@ def test_whole_numbers_beyond_what_a_database_holds_are_still_numbers() -> None:
     rows.read_header(chunk)
     [row] = rows.records(chunk, CardWatch(chunk.data))
     assert isinstance(row.value, dict) and row.value["amount_pence"] == int("9" * 30)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["paid\nwith 4111 1111 1111 1111", "paid with 4111 1111\n1111 1111", "4111 1111 1111 1111\nwas it"],
+)
+def test_a_card_number_in_any_line_of_a_cell_is_removed(cell: str) -> None:
+    text = f'{HEADER}\nk-1,2026-03-02T09:00:00Z,email,"{cell}"'
+    parser = Parser(CONTRACT, b"a key for tests", datetime(2026, 3, 3, tzinfo=UTC))
+    parsed = [parser.parse(Chunk(1, text.encode())), parser.finish()]
+    [row] = [row for part in parsed for row in part.rows]
+    assert sum(part.cards_redacted for part in parsed) == 1
+    assert "1111" not in row and "[card number removed]" in row
