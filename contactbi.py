@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -250,12 +250,86 @@ def check(
 
 
 @app.command()
-def publish() -> None:
-    """Publish the feeds to S3 as Delta tables. Refused unless the last build passed the release gate."""
-    from delivery.feeds.publish import publish as publish_feeds
+def explain(
+    kpi: Annotated[str, typer.Argument(help="Code of the KPI, such as GOS_30.")],
+    period: Annotated[
+        str, typer.Option(help="2026, 2026-Q4, 2026-11, 2026-W47 or 2026-11-23: a local period.")
+    ],
+    line: Annotated[str, typer.Option(help="PAL, ABI, DSLR, PVS, UNMAPPED or ALL.")] = "ALL",
+    limit: Annotated[int, typer.Option(min=0, help="Show at most so many items.")] = 20,
+    to: Annotated[
+        Path | None, typer.Option("--csv", help="Write every item behind the figure to this file.")
+    ] = None,
+) -> None:
+    """Explain a KPI: its definition, its figure, and the calls behind it with the files that brought them."""
+    from analysis.explain import explain as explain_kpi
+    from analysis.explain import item_lines, write_items
+    from analysis.periods import read_period
 
-    for feed in publish_feeds(load_settings(), report=_say):
+    settings = load_settings()
+    found = explain_kpi(settings, kpi.upper(), line.upper(), read_period(period), limit)
+    _say(found.as_text())
+    for item in found.items:
+        for text in item_lines(item):
+            _say(text)
+    if found.items:
+        _say(f"{len(found.items):,} of {found.counted['items']:,}, those that count against the KPI first.")
+    if to is not None:
+        _say(f"{write_items(settings, found, to):,} items written to {to}.")
+
+
+@app.command()
+def crosstab(
+    rows: Annotated[str, typer.Argument(help="Dimension down the side, such as reason.")],
+    columns: Annotated[str, typer.Argument(help="Dimension across the top, such as channel.")],
+    measure: Annotated[str, typer.Argument(help="Measure, such as contacts.")] = "contacts",
+    first: Annotated[str | None, typer.Option("--from", help="First local day, as YYYY-MM-DD.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last local day, as YYYY-MM-DD.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="dimension=value; may be given more than once.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--csv", help="Write the table to this file instead.")] = None,
+) -> None:
+    """Show any measure of contacts by any two dimensions. A wrong name lists the names that there are."""
+    from analysis.crosstab import crosstab as count
+
+    table = count(
+        load_settings(),
+        rows,
+        columns,
+        measure,
+        date.fromisoformat(first) if first else None,
+        date.fromisoformat(last) if last else None,
+        dict(_dimension_and_value(each) for each in only or ()),
+    )
+    if to is not None:
+        table.write(to)
+        _say(f"{table.measure} by {table.rows} and {table.columns} written to {to}.")
+        return
+    for text in table.as_text():
+        _say(text)
+
+
+def _dimension_and_value(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text!r} is not dimension=value, such as channel=voice.")
+    return name, value
+
+
+@app.command()
+def publish() -> None:
+    """Publish the feeds to S3 as Delta tables, and freeze the KPI values that this reports.
+
+    Refused unless the last build passed the release gate.
+    """
+    from delivery.feeds.publish import publish as publish_feeds
+    from delivery.kpis.freeze import freeze
+
+    settings = load_settings()
+    for feed in publish_feeds(settings, report=_say):
         _say(feed.as_text())
+    _say(freeze(settings, "feed").as_text())
 
 
 @app.command()
@@ -309,6 +383,7 @@ def run(
     """Do the main job on embedded services, from files on SFTP to figures, and leave the services up."""
     from dashboards.tooling.deploy import deploy
     from delivery.feeds.publish import publish as publish_feeds
+    from delivery.kpis.freeze import freeze
     from expectations.gates import check as run_gates
     from infra import local
     from infra.simulator import simulate as write_files
@@ -352,6 +427,7 @@ def run(
     _step("Publishing the feeds to S3")
     for feed in publish_feeds(settings, report=_say):
         _say(feed.as_text())
+    _say(freeze(settings, "feed").as_text())
     _step("Starting Superset and Airflow")
     local.up(settings, ["superset", "airflow"], report=_say)
     _say(deploy(settings).as_text())
@@ -386,7 +462,7 @@ def main() -> None:
     """Run the command line. An error that a reader can act on is one message, not a traceback; exit code 1."""
     try:
         app()
-    except (RuntimeError, ValueError, psycopg.OperationalError) as error:
+    except (LookupError, RuntimeError, ValueError, psycopg.OperationalError) as error:
         if os.environ.get("CONTACTBI_LOG_LEVEL", "").upper() == "DEBUG":
             raise
         Console(stderr=True).print(str(error), soft_wrap=True, markup=False, highlight=False)

@@ -12,6 +12,8 @@ In: the schema `feeds` of the warehouse. Out: Delta tables in the bucket of the 
 
 ## Steps
 1. `publish`: append to each feed what it does not hold yet.
+2. `freeze_kpis`: write down the KPI values that are now reported, so that later changes are seen
+   (`marts.kpi_restatements`).
 
 ## On failure
 Retried with growing pauses. A batch that has landed is recognised and not sent again, so this may be run by
@@ -42,7 +44,14 @@ def publish_feeds() -> None:
         for feed in publish_to_s3(load_settings(), report=print):
             print(feed.as_text())  # noqa: T201  # to the task's log
 
-    publish()
+    @task(pool=WAREHOUSE_POOL)
+    def freeze_kpis() -> None:
+        from delivery.kpis.freeze import freeze
+        from infra.settings import load_settings
+
+        print(freeze(load_settings(), "feed").as_text())  # noqa: T201  # to the task's log
+
+    publish() >> freeze_kpis()
 
 
 publish_feeds()

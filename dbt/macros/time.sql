@@ -35,6 +35,16 @@
     generate_series({{ interval_of(first) }}, {{ last }} - interval '1 microsecond', interval '15 minutes')
 {%- endmacro %}
 
+{#- The start of the two-hour slot that holds an instant: slots begin at even hours UTC, as the WIP extract is promised. -#}
+{% macro two_hour_slot_of(instant) -%}
+    date_bin('2 hours', {{ instant }}, timestamptz '2000-01-01 00:00:00+00')
+{%- endmacro %}
+
+{#- One row per two-hour slot in [first, last): column `slot_start`. -#}
+{% macro two_hour_slots(first, last) -%}
+    generate_series({{ two_hour_slot_of(first) }}, {{ last }} - interval '1 microsecond', interval '2 hours')
+{%- endmacro %}
+
 {#-
     The grains, and for each the start and the end of the period that holds the quarter hour `instant`: both instants (UTC).
     From a day upwards a period is cut in local time.
@@ -50,4 +60,10 @@
         {%- do bounds.append((grain, instant_of_local(local_start), instant_of_local("(" ~ local_start ~ " + interval '" ~ step ~ "')"))) -%}
     {%- endfor -%}
     {{ return(bounds) }}
+{%- endmacro %}
+
+{#- The instant at which the period of a row ends: `grain` and `period_start` are columns, and the grain is a day or longer. -#}
+{% macro end_of_period(grain, period_start) -%}
+    {{ instant_of_local("(" ~ local_time(period_start) ~ " + case " ~ grain ~ " when 'day' then interval '1 day' when 'week' then interval '7 days'"
+        ~ " when 'month' then interval '1 month' when 'quarter' then interval '3 months' else interval '1 year' end)") }}
 {%- endmacro %}

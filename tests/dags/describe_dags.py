@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 IO_EVENTS = {"socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "sqlite3.connect"}
-ROOMS = ("dashboards", "delivery", "expectations", "ingestion", "transformation")
+ROOMS = ("analysis", "dashboards", "delivery", "expectations", "ingestion", "transformation")
 
 
 def describe(folder: str) -> dict[str, Any]:

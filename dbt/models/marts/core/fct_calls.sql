@@ -2,6 +2,7 @@
     indexes=[
         {'columns': ['call_id'], 'unique': true},
         {'columns': ['interval_start']},
+        {'columns': ['received_at']},
         {'columns': ['last_event_at']},
         {'columns': ['_build_id']},
     ],

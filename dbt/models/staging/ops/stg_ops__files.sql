@@ -14,7 +14,11 @@ renamed as (
         file_stamp,
         file_sequence,
         state,
-        sha256
+        sha256,
+        rows_read,
+        rows_loaded,
+        rows_quarantined,
+        finished_at as loaded_at
     from source
 
 )

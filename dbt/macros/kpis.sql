@@ -1,0 +1,71 @@
+{#- Periods that a KPI is judged over: a shorter one says nothing about a contract. -#}
+{% macro kpi_grains() -%}
+    {{ return(['day', 'week', 'month', 'quarter', 'year']) }}
+{%- endmacro %}
+
+{#- True for a row of those grains. -#}
+{% macro is_kpi_grain() -%}
+    grain in ('{{ kpi_grains() | join("', '") }}')
+{%- endmacro %}
+
+{#-
+    Where the two sides of each KPI stand. `mart` has one row per grain, period_start and line; `line` is what it calls the line of
+    business, and `changed` lists the periods of it that this build has written anew. `pending` counts what belongs to the period and is
+    not known yet. A KPI of this list is a ratio of two sums of a mart, so that the KPI and the mart can never disagree.
+-#}
+{% macro kpis_of_marts() -%}
+    {{ return([
+        {'code': 'GOS_30', 'mart': ref('annex_b_calls'), 'line': 'line_of_business', 'changed': ref('int_periods_changed'),
+         'numerator': 'answered_within_30s', 'denominator': 'calls_answered', 'pending': 'open_calls'},
+        {'code': 'GOS_70', 'mart': ref('annex_b_calls'), 'line': 'line_of_business', 'changed': ref('int_periods_changed'),
+         'numerator': 'answered_within_70s', 'denominator': 'calls_answered', 'pending': 'open_calls'},
+        {'code': 'CALLS_ANSWERED', 'mart': ref('annex_b_calls'), 'line': 'line_of_business', 'changed': ref('int_periods_changed'),
+         'numerator': 'calls_answered', 'denominator': 'calls_offered', 'pending': 'open_calls'},
+        {'code': 'CALLS_ABANDONED', 'mart': ref('annex_b_calls'), 'line': 'line_of_business', 'changed': ref('int_periods_changed'),
+         'numerator': 'abandoned_in_queue', 'denominator': 'calls_offered', 'pending': 'open_calls'},
+        {'code': 'FORCED_DISCONNECTS', 'mart': ref('annex_b_calls'), 'line': 'line_of_business', 'changed': ref('int_periods_changed'),
+         'numerator': 'forced_disconnects + forced_disconnects_in_queue', 'denominator': 'calls_received', 'pending': 'open_calls'},
+        {'code': 'AHT', 'mart': ref('annex_b_calls'), 'line': 'line_of_business', 'changed': ref('int_periods_changed'),
+         'numerator': 'handled_calls_seconds', 'denominator': 'handled_calls', 'pending': 'calls_answered - handled_calls'},
+    ]) }}
+{%- endmacro %}
+
+{#- Why a call that was not answered is left out of a KPI, in words that a contract manager reads. -#}
+{% macro outcome_in_words(outcome) -%}
+    case {{ outcome }}
+        when 'ivr_self_served' then 'Served by the IVR: never offered to an agent'
+        when 'ivr_abandoned' then 'Ended by the caller in the IVR: never offered to an agent'
+        when 'forced_disconnect' then 'Disconnected by the IVR: never offered to an agent'
+        when 'abandoned_in_queue' then 'Abandoned in the queue: no agent answered'
+        when 'queue_flow_out' then 'Left the queue for a call-back or another treatment: no agent answered'
+        when 'forced_disconnect_in_queue' then 'Disconnected in the queue: no agent answered'
+        else {{ outcome }}
+    end
+{%- endmacro %}
+
+{#- Delete the rows of each KPI in the periods that this build writes anew. -#}
+{% macro replace_changed_kpi_periods() -%}
+    {%- if is_incremental() -%}
+        {%- for codes, changed in kpi_codes_by_worklist() %}
+        delete from {{ this }} as stood
+        using {{ changed }} as changed
+        where
+            stood.kpi_code in ('{{ codes | join("', '") }}')
+            and stood.grain = changed.grain
+            and stood.period_start = changed.period_start;
+        {%- endfor %}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The KPIs that share a list of changed periods: pairs of codes and list. -#}
+{% macro kpi_codes_by_worklist() -%}
+    {%- set codes = {} -%}
+    {%- for kpi in kpis_of_marts() -%}
+        {%- do codes.setdefault(kpi.changed | string, []).append(kpi.code) -%}
+    {%- endfor -%}
+    {%- set pairs = [] -%}
+    {%- for changed, of_it in codes.items() -%}
+        {%- do pairs.append((of_it, changed)) -%}
+    {%- endfor -%}
+    {{ return(pairs) }}
+{%- endmacro %}

@@ -1,0 +1,125 @@
+{{ config(materialized='view') }}
+
+{#- A call's part in each KPI: what it adds above and below the line, and what has been measured of it. -#}
+{%- set of_calls = [
+    ('GOS_30', 'is_answered', 'wait_seconds <= 30', 'wait_seconds'),
+    ('GOS_70', 'is_answered', 'wait_seconds <= 70', 'wait_seconds'),
+    ('CALLS_ANSWERED', 'is_offered', 'is_answered', 'wait_seconds'),
+    ('CALLS_ABANDONED', 'is_offered', "outcome = 'abandoned_in_queue'", 'wait_seconds'),
+    ('FORCED_DISCONNECTS', 'true', "outcome in ('forced_disconnect', 'forced_disconnect_in_queue')", 'wait_seconds'),
+    ('AHT', 'is_handled', none, 'handle_seconds'),
+] -%}
+
+with calls as (
+
+    select * from {{ ref('fct_calls') }}
+
+),
+
+
+of_calls as (
+
+    {% for code, counts, succeeds, measured in of_calls -%}
+    select
+        '{{ code }}' as kpi_code,
+        null::text as grain,
+        'call' as item_kind,
+        calls.call_id as item_id,
+        calls.line_of_business,
+        calls.received_at as counted_at,
+        {% if succeeds is none -%}
+        case when not calls.is_test and calls.{{ counts }} then calls.{{ measured }} else 0 end as numerator,
+        {%- else -%}
+        case when not calls.is_test and {{ counts }} and {{ succeeds }} then 1 else 0 end::numeric as numerator,
+        {%- endif %}
+        case when not calls.is_test and {{ counts }} then 1 else 0 end::numeric as denominator,
+        calls.{{ measured }} as measured_seconds,
+        case
+            when calls.is_test then 'Test call'
+            when {{ counts }} then null
+            when calls.outcome = 'open' then 'Still open'
+            when calls.outcome = 'answered' then 'Wrap-up of an agent leg is not known yet'
+            else {{ outcome_in_words('calls.outcome') }}
+        end as exclusion,
+        calls.record_version,
+        calls._file_id,
+        calls._line_number
+    from calls
+    {{ "union all" if not loop.last }}
+    {% endfor %}
+
+),
+
+slots as (
+
+    select
+        'WIP_FRESHNESS' as kpi_code,
+        null::text as grain,
+        'two-hour slot' as item_kind,
+        to_char(slot_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"') as item_id,
+        'ALL' as line_of_business,
+        slot_start as counted_at,
+        case when is_served then 1 else 0 end::numeric as numerator,
+        1::numeric as denominator,
+        null::numeric as measured_seconds,
+        null::text as exclusion,
+        null::bigint as record_version,
+        null::bigint as _file_id,
+        null::bigint as _line_number
+    from {{ ref('int_kpi_extract_slots') }}
+
+),
+
+published_files as (
+
+    select
+        'FEED_FRESHNESS' as kpi_code,
+        null::text as grain,
+        'file' as item_kind,
+        file_id::text as item_id,
+        'ALL' as line_of_business,
+        loaded_at as counted_at,
+        case when is_in_time then 1 else 0 end::numeric as numerator,
+        case when is_pending then 0 else 1 end::numeric as denominator,
+        {{ seconds_between('loaded_at', 'committed_at') }} as measured_seconds,
+        case when is_pending then 'Not published yet, and not late yet' end as exclusion,
+        null::bigint as record_version,
+        file_id as _file_id,
+        null::bigint as _line_number
+    from {{ ref('int_kpi_feed_delays') }}
+
+),
+
+items as (
+
+    select * from of_calls
+    union all
+    select * from slots
+    union all
+    select * from published_files
+
+),
+
+final as (
+
+    select
+        items.kpi_code,
+        items.grain,
+        items.item_kind,
+        items.item_id,
+        items.line_of_business,
+        items.counted_at,
+        items.numerator,
+        items.denominator,
+        items.measured_seconds,
+        items.exclusion,
+        items.record_version,
+        files.file_name,
+        items._line_number as line_number,
+        files.sha256 as file_sha256
+    from items
+    left join {{ ref('stg_ops__files') }} as files on items._file_id = files.file_id
+
+)
+
+select * from final

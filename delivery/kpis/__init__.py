@@ -1,0 +1,1 @@
+"""KPI values as they leave the house."""
