@@ -41,3 +41,16 @@
 {% macro ratio(numerator, denominator) -%}
     ({{ numerator }})::numeric / nullif({{ denominator }}, 0)
 {%- endmacro %}
+
+{#- Percentiles of the time to abandon. -#}
+{% macro abandon_percentiles() -%}
+    {{ return([5, 25, 50, 75, 95, 99]) }}
+{%- endmacro %}
+
+{#-
+    The place, from 1, of a percentile among some values in order: the nearest rank. So a percentile is a value that is really there,
+    the least one that is not exceeded by that share of the values.
+-#}
+{% macro nearest_rank(percentile, values_count) -%}
+    ceil({{ percentile }} * {{ values_count }} / 100.0)
+{%- endmacro %}

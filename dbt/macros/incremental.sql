@@ -9,11 +9,25 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#-
+    True where `key` is among those of `changed`. The keys are looked up one by one in an index of `key`, however many rows the planner
+    believes each to have: for keys that have a few rows of all history, where it would rather read all of it.
+-#}
+{% macro is_looked_up(key, changed) -%}
+    {{ key }} = any(array(select distinct changed.{{ key }} from {{ changed }} as changed))
+{%- endmacro %}
+
+{% macro replace_looked_up(key, changed) -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} where {{ is_looked_up(key, changed) }}
+    {%- endif -%}
+{%- endmacro %}
+
 {#- For marts by period: delete the changed periods, and those that now lie wholly before the first call. -#}
-{% macro replace_changed_periods() -%}
+{% macro replace_changed_periods(changed=none) -%}
     {%- if is_incremental() -%}
         delete from {{ this }} as stood
-        using {{ ref('int_periods_changed') }} as changed
+        using {{ changed or ref('int_periods_changed') }} as changed
         where stood.grain = changed.grain and stood.period_start = changed.period_start
     {%- endif -%}
 {%- endmacro %}

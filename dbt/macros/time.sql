@@ -20,9 +20,19 @@
     date_bin('15 minutes', {{ instant }}, timestamptz '2000-01-01 00:00:00+00')
 {%- endmacro %}
 
+{#- The start of the hour that holds an instant. -#}
+{% macro hour_of(instant) -%}
+    date_bin('1 hour', {{ instant }}, timestamptz '2000-01-01 00:00:00+00')
+{%- endmacro %}
+
 {#- Exact seconds from one instant to a later one, to the microsecond. -#}
 {% macro seconds_between(earlier, later) -%}
     extract(epoch from {{ later }} - {{ earlier }})
+{%- endmacro %}
+
+{#- The instant `days` times exactly 24 hours after another: not the same time of day when the clocks change in between. -#}
+{% macro days_of_24_hours_after(instant, days) -%}
+    ({{ instant }} + {{ days }} * interval '24 hours')
 {%- endmacro %}
 
 {#- `instant` when it has happened at as_of, else null. -#}

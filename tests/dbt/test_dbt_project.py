@@ -108,7 +108,7 @@ def test_names_and_folders_follow_the_layers(models: dict[str, dict[str, Any]]) 
         "staging/": r"stg_[a-z_]+__[a-z_]+s",
         "intermediate/": r"int_[a-z0-9_]+",
         "marts/core/": r"(dim|fct)_[a-z_]+",
-        "marts/annex_b/": r"(annex_b|service_level)_[a-z_]+",
+        "marts/annex_b/": r"(annex_b|service_level|time_to_abandon)_[a-z_]+",
         "marts/quality/": r"[a-z_]+",
         "marts/wip/": r"wip_[a-z_]+",
         "feeds/": r"feed_[a-z_]+_v[0-9]+",

@@ -7,14 +7,25 @@ numbers, exact fractions, or None where a denominator is zero. Instants are in U
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
+from tests.oracle.callers import (
+    CALLER_GRAINS,
+    RESOLUTION_DAYS,
+    Verdict,
+    callers_by_line,
+    local_date,
+    spans,
+    verdicts,
+)
 from tests.oracle.calls import Call, call_of
 from tests.oracle.periods import GRAINS, LONDON, period_start, periods
 from tests.oracle.records import FileRead, current_versions, missing_stretches
@@ -28,6 +39,7 @@ SHORT_ABANDON_SECONDS = 5
 THRESHOLDS = (30, 70)
 VARIANT_GRAINS = ("hour", "day", "week", "month", "quarter", "year")
 ABANDON_GRAINS = ("day", "week", "month")
+PERCENTILES = (5, 25, 50, 75, 95, 99)
 BUCKET_EDGES = (0, 5, 10, 20, 30, 45, 60, 70, 90, 120, 180, 300, 600, 900, 1200, 1800, 3600)
 
 
@@ -49,7 +61,7 @@ class Cell:
 
 
 class AnnexB:
-    """The four tables, as they stood at an instant. Each method gives one table's rows, in a fixed order."""
+    """The tables, as they stood at an instant. Each method gives one table's rows, in a fixed order."""
 
     def __init__(self, reads: Sequence[FileRead], reference: Reference, as_of: datetime):
         records = current_versions(reads)
@@ -151,6 +163,71 @@ class AnnexB:
                     "calls_any": anywhere[code],
                 }
 
+    def annex_b_repeat_callers(self, grain: str) -> Iterator[Row]:
+        """Rows of marts.annex_b_repeat_callers of one grain."""
+        if not self.calls:
+            return
+        calls = sorted(self.calls, key=lambda call: call.received_at)
+        received = [call.received_at for call in calls]
+        for start, end in spans(grain, received[0], self.as_of):
+            counted = callers_by_line(calls[bisect_left(received, start) : bisect_left(received, end)])
+            for line in LINES:
+                often = Counter(counted[line])
+                without_number = often.pop(None, 0)
+                again = [times for times in often.values() if times > 1]
+                yield {
+                    "grain": grain,
+                    "period_start": start,
+                    "period_end": end,
+                    "period_date": local_date(start),
+                    "period_last_date": local_date(end) - timedelta(days=1),
+                    "line": line,
+                    "calls_with_number": often.total(),
+                    "repeat_calls": sum(again),
+                    "repeat_callers": len(again),
+                    "callers": len(often),
+                    "repeat_call_rate": _ratio(sum(again), often.total()),
+                    "repeat_caller_rate": _ratio(len(again), len(often)),
+                    "calls_without_number": without_number,
+                }
+
+    @cached_property
+    def verdicts(self) -> dict[str, dict[int, Verdict]]:
+        """What is known of each answered call."""
+        return verdicts(self.calls, self.as_of)
+
+    def annex_b_first_call_resolution(self, grain: str) -> Iterator[Row]:
+        """Rows of marts.annex_b_first_call_resolution of one grain."""
+        for cell in self.cells(grain):
+            answered = [self.verdicts[call.call_id] for call in cell.calls if call.call_id in self.verdicts]
+            for days in RESOLUTION_DAYS:
+                found = Counter(verdict[days] for verdict in answered)
+                judged = found[Verdict.RESOLVED] + found[Verdict.NOT_RESOLVED]
+                yield {
+                    **cell.key("line"),
+                    "period_end": cell.end,
+                    "period_date": local_date(cell.start),
+                    "x_days": days,
+                    "answered_with_number": judged,
+                    "resolved": found[Verdict.RESOLVED],
+                    "fcr_rate": _ratio(found[Verdict.RESOLVED], judged),
+                    "immature": found[Verdict.IMMATURE],
+                    "answered_without_number": found[Verdict.WITHOUT_NUMBER],
+                }
+
+    def time_to_abandon_percentiles(self, grain: str) -> Iterator[Row]:
+        """Rows of marts.time_to_abandon_percentiles of one grain: the shortest wait that enough waits are within."""
+        for cell in self.cells(grain):
+            waits = sorted(_waits(cell.calls, "abandoned"))
+            for percentile in PERCENTILES:
+                enough = (wait for n, wait in enumerate(waits, 1) if n * 100 >= percentile * len(waits))
+                yield {
+                    **cell.key("line"),
+                    "percentile": percentile,
+                    "wait_seconds": Fraction(next(enough), SECOND) if waits else None,
+                    "abandoned_calls": len(waits),
+                }
+
     def rows(self, table: str) -> Iterator[Row]:
         """Every row of a table, at every grain that it has."""
         for grain in GRAINS_OF[table]:
@@ -162,12 +239,18 @@ GRAINS_OF = {
     "service_level_variants": VARIANT_GRAINS,
     "annex_b_time_to_abandon": ABANDON_GRAINS,
     "annex_b_call_types": GRAINS,
+    "annex_b_repeat_callers": CALLER_GRAINS,
+    "annex_b_first_call_resolution": VARIANT_GRAINS,
+    "time_to_abandon_percentiles": ABANDON_GRAINS,
 }
 KEY_OF = {
     "annex_b_calls": ("grain", "period_start", "line_of_business"),
     "service_level_variants": ("grain", "period_start", "line_of_business", "threshold_seconds", "variant"),
     "annex_b_time_to_abandon": ("grain", "period_start", "line", "bucket_seconds_from"),
     "annex_b_call_types": ("grain", "period_start", "line", "reason_code"),
+    "annex_b_repeat_callers": ("grain", "period_start", "line"),
+    "annex_b_first_call_resolution": ("grain", "period_start", "line", "x_days"),
+    "time_to_abandon_percentiles": ("grain", "period_start", "line", "percentile"),
 }
 
 
@@ -222,7 +305,7 @@ def measures(everything: Sequence[Call]) -> Row:
         **_transfers(transfers, "2nd_line"),
         **_transfers(transfers, "csmt"),
         "excluded_test_calls": len(everything) - len(calls),
-        "calls_without_caller_number": sum(not call.has_number for call in calls),
+        "calls_without_caller_number": sum(call.caller is None for call in calls),
         "wait_seconds": Fraction(sum(waits), SECOND),
         "wait_seconds_abandoned": Fraction(sum(abandon_waits), SECOND),
         "waits_abandoned": len(abandon_waits),

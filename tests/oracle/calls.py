@@ -28,8 +28,9 @@ class Call:
     call_id: str
     line: str
     received_at: datetime
+    ended_at: datetime | None
     is_test: bool
-    has_number: bool
+    caller: str | None
     ivr_outcome: str
     outcome: str | None
     wait: int | None
@@ -83,8 +84,9 @@ def call_of(record: Record, reference: Reference, as_of: datetime) -> Call:
         call_id=record.call_id,
         line=reference.line(record.dialled_number, record.received_at.astimezone(LONDON).date()),
         received_at=record.received_at,
+        ended_at=happened(record.ended_at),
         is_test=record.is_test,
-        has_number=is_usable_number(record.caller_number),
+        caller=caller_of(record.caller_number),
         ivr_outcome=record.ivr_outcome,
         outcome=outcome,
         wait=wait,
@@ -106,14 +108,17 @@ def call_of(record: Record, reference: Reference, as_of: datetime) -> Call:
     )
 
 
-def is_usable_number(text: str | None) -> bool:
-    """Whether callers can be told apart by it: a possible telephone number, dialled from Great Britain."""
+def caller_of(text: str | None) -> str | None:
+    """The caller's number however it is written, or None when it is no possible one, dialled from Great Britain."""
     if not text:
-        return False
+        return None
     try:
-        return phonenumbers.is_possible_number(phonenumbers.parse(text, "GB"))
+        number = phonenumbers.parse(text, "GB")
     except phonenumbers.NumberParseException:
-        return False
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _outcome(reason: str | None, *, ended: bool) -> str:

@@ -28,7 +28,8 @@ NIGHTS = {
 
 HOURS = 5
 NUMBERS = [*(f"+44163296000{digit}" for digit in range(1, 5)), "+441632960999"]
-CALLERS = [None, "anonymous", "", "withheld", "12", "+447700900001", "07700 900002", "tel:+44-7700-900003"]
+NAMED_CALLERS = ["+447700900001", "07700 900001", "0044 7700 900002", "tel:+44-7700-900003"]
+CALLERS = [None, "anonymous", "", "withheld", "12", *NAMED_CALLERS]
 QUEUES = [
     "PAL_GENERAL",
     "ABI_GENERAL",
@@ -76,7 +77,8 @@ def _seconds(draw: st.DrawFn, choices: Sequence[float]) -> timedelta:
 def records(draw: st.DrawFn, call_id: str, start: datetime, codes: Sequence[str]) -> dict[str, Any]:
     """One version of one call received within hours of `start`, by the rules of the interface."""
     style = draw(st.sampled_from([0, 0, 1, -5]))
-    minute = draw(st.integers(0, HOURS * 60 - 1))
+    # Some minutes are drawn often, so that a caller calls twice at one instant, and at the very end of what is seen.
+    minute = draw(st.sampled_from([7, 61, 120, 240]) | st.integers(0, HOURS * 60 - 1))
     clock = start + timedelta(minutes=minute, microseconds=draw(st.sampled_from([0, 1, 59_999_999])))
     record: dict[str, Any] = {
         "call_id": call_id,
@@ -91,7 +93,7 @@ def records(draw: st.DrawFn, call_id: str, start: datetime, codes: Sequence[str]
     }
     if draw(st.integers(0, 9)) == 9:
         record["is_test"] = True
-    if draw(st.booleans()):
+    if draw(st.integers(0, 3)):
         record["caller_number"] = draw(st.sampled_from(CALLERS))
     if draw(st.booleans()):
         record |= {
@@ -135,6 +137,38 @@ def _legs(
     return clock
 
 
+@st.composite
+def forerunners(
+    draw: st.DrawFn, call_id: str, start: datetime, follower: dict[str, Any], days: int
+) -> dict[str, Any]:
+    """An answered call, days before, of which it is decided within a microsecond whether it is resolved.
+
+    Exactly `days` times 24 hours after it ended, but for a microsecond, its caller makes the call `follower`, or one
+    looks at it: at one of the first hours after `start`.
+    """
+    follows = datetime.fromisoformat(follower["received_at"])
+    moment = draw(st.sampled_from([follows, *(start + timedelta(hours=hour) for hour in range(1, HOURS))]))
+    beside = timedelta(microseconds=draw(st.sampled_from([0, 0, 1, -1])))
+    ended = moment - timedelta(hours=24 * days) + beside
+    leg = {"leg_no": 1, "queue": "PAL_GENERAL", "agent_id": "A1", "end_reason": "completed"}
+    leg |= {
+        "queued_at": _iso(ended - timedelta(minutes=3), 0),
+        "answered_at": _iso(ended - timedelta(minutes=2), 0),
+        "left_at": _iso(ended, 0),
+    }
+    return {
+        "call_id": call_id,
+        "record_version": 1,
+        "emitted_at": _iso(start + timedelta(hours=HOURS), 0),
+        "dialled_number": draw(st.sampled_from(NUMBERS)),
+        "caller_number": follower.get("caller_number"),
+        "received_at": _iso(ended - timedelta(minutes=4), 0),
+        "ivr_outcome": "queued",
+        "legs": [leg],
+        "ended_at": _iso(ended, 0),
+    }
+
+
 def _damaged(record: dict[str, Any]) -> list[dict[str, Any]]:
     """Ways in which a record can break the rules of the interface, each on its own."""
     return [
@@ -163,14 +197,21 @@ def _without_conflict(records: Sequence[dict[str, Any]]) -> list[bytes]:
 
 
 @st.composite
-def deliveries(draw: st.DrawFn, start: datetime, codes: Sequence[str], calls: int = 40) -> list[File]:
+def deliveries(
+    draw: st.DrawFn,
+    start: datetime,
+    codes: Sequence[str],
+    calls: int = 40,
+    reach: Sequence[int] = (1, 3, 7, 14, 28),
+) -> list[File]:
     """Files that tell of some calls: versions in any order, repeated, in conflict, and rows that break rules.
 
     Args:
         draw: Hypothesis' own.
-        start: The calls are received in the five hours from this instant.
+        start: The calls are received in the five hours from this instant, but for a few that lie days before.
         codes: Reason codes to take from.
         calls: How many calls.
+        reach: How many days before the first of them some calls may lie: one of these numbers.
 
     Returns:
         Files in the order of their names. A sequence number may be missing. A bad row stands only among so
@@ -181,6 +222,11 @@ def deliveries(draw: st.DrawFn, start: datetime, codes: Sequence[str], calls: in
     for number in range(calls):
         for _ in range(draw(st.sampled_from([1, 1, 2, 3]))):
             lines.append(draw(records(f"H{number:03d}", start, codes)))
+    named = [line for line in lines if line.get("caller_number") in NAMED_CALLERS] or lines
+    days = draw(st.sampled_from(reach))
+    for number in range(draw(st.integers(0, 6))):
+        follower = draw(st.sampled_from(named))
+        lines.append(draw(forerunners(f"F{number:03d}", start, follower, days)))
     lines += draw(st.lists(st.sampled_from(lines), min_size=1, max_size=10))
     lines = draw(st.permutations(lines))
     size = draw(st.sampled_from([25, 40]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.oracle.annex_b import GRAINS_OF, KEY_OF, LINES, AnnexB, measures, service_levels
-from tests.oracle.calls import Call, call_of, is_usable_number
+from tests.oracle.calls import Call, call_of, caller_of
 from tests.oracle.compare import assert_equal_rows, same
 from tests.oracle.histories import HOURS, NIGHTS, File, deliveries
 from tests.oracle.periods import GRAINS, next_start, period_start, periods
@@ -260,19 +260,131 @@ def test_the_published_service_levels_come_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "usable"),
+    ("text", "caller"),
     [
-        ("07700 900123", True),
-        ("tel:+44-7700-900123", True),
-        ("0044 7700 900123", True),
-        (None, False),
-        ("", False),
-        ("anonymous", False),
-        ("12", False),
+        ("07700 900123", "+447700900123"),
+        ("tel:+44-7700-900123", "+447700900123"),
+        ("0044 7700 900123", "+447700900123"),
+        (None, None),
+        ("", None),
+        ("anonymous", None),
+        ("12", None),
     ],
 )
-def test_a_number_is_usable_when_it_is_a_possible_one(text: str | None, usable: bool) -> None:
-    assert is_usable_number(text) is usable
+def test_a_caller_is_a_possible_number_however_it_is_written(text: str | None, caller: str | None) -> None:
+    assert caller_of(text) == caller
+
+
+def answered_call(call_id: str, received: float, ended: float | None, **changes: Any) -> Record:
+    leg = a_leg(1, received, received + 1, ended)
+    return a_record(
+        leg,
+        call_id=call_id,
+        received_at=at(received),
+        ended_at=None if ended is None else at(ended),
+        **changes,
+    )
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("later", "resolved"),
+    [
+        ([], True),
+        ([a_record(call_id="L", ivr_outcome="abandoned", received_at=at(60 + DAY))], False),
+        ([a_record(call_id="L", ivr_outcome="abandoned", received_at=at(60.000001 + DAY))], True),
+        ([a_record(call_id="L", ivr_outcome="abandoned", received_at=at(0))], True),
+        ([a_record(call_id="L", ivr_outcome="abandoned", received_at=at(30))], False),
+        ([a_record(call_id="L", ivr_outcome="abandoned", received_at=at(30), is_test=True)], True),
+        (
+            [a_record(call_id="L", ivr_outcome="abandoned", received_at=at(30), caller_number="07700900124")],
+            True,
+        ),
+        (
+            [
+                a_record(
+                    call_id="L", ivr_outcome="abandoned", received_at=at(30), caller_number="07700 900123"
+                )
+            ],
+            False,
+        ),
+        ([a_record(call_id="L", ivr_outcome="abandoned", received_at=at(30), dialled_number="+441")], False),
+    ],
+)
+def test_a_call_is_resolved_when_its_caller_did_not_call_again(later: list[Record], resolved: bool) -> None:
+    figures = annex_b_of([answered_call("C", 0, 60), *later], as_of=at(60 + 2 * DAY))
+    (row,) = [
+        row
+        for row in figures.annex_b_first_call_resolution("month")
+        if row["line"] == "PAL" and row["x_days"] == 1
+    ]
+    assert (row["answered_with_number"], row["resolved"], row["immature"]) == (1, int(resolved), 0)
+
+
+def test_a_call_is_judged_from_the_instant_on_at_which_its_days_have_passed() -> None:
+    def row(ended: float | None, **changes: Any) -> tuple[int, int, int]:
+        figures = annex_b_of([answered_call("C", 0, ended, **changes)], as_of=at(60 + 7 * DAY))
+        (found,) = [
+            row
+            for row in figures.annex_b_first_call_resolution("year")
+            if row["line"] == "ALL" and row["x_days"] == 7
+        ]
+        return found["answered_with_number"], found["immature"], found["answered_without_number"]
+
+    assert row(60) == (1, 0, 0)
+    assert row(60.000001) == (0, 1, 0)
+    assert row(None) == (0, 1, 0)
+    assert row(None, caller_number="anonymous") == (0, 0, 1)
+
+
+def test_callers_repeat_on_a_line_on_any_line_and_in_a_window() -> None:
+    calls = [
+        a_record(
+            call_id=str(number), ivr_outcome="abandoned", dialled_number=f"+44163296000{line}", **changes
+        )
+        for number, (line, changes) in enumerate(
+            [
+                (1, {"received_at": at(0)}),
+                (2, {"received_at": at(0)}),
+                (1, {"received_at": at(6 * DAY), "caller_number": "0044 7700 900123"}),
+                (1, {"received_at": at(0), "caller_number": "07700900124"}),
+                (1, {"received_at": at(0), "caller_number": None}),
+                (1, {"received_at": at(0), "is_test": True}),
+            ]
+        )
+    ]
+    figures = annex_b_of(calls, as_of=at(8 * DAY))
+    columns = ("calls_with_number", "repeat_calls", "repeat_callers", "callers", "calls_without_number")
+
+    def row(grain: str, line: str, day: date) -> tuple[int, ...]:
+        (found,) = [
+            row
+            for row in figures.annex_b_repeat_callers(grain)
+            if row["line"] == line and row["period_last_date"] == day
+        ]
+        return tuple(found[column] for column in columns)
+
+    assert row("day", "PAL", date(2025, 1, 15)) == (2, 0, 0, 2, 1)
+    assert row("day", "ALL", date(2025, 1, 15)) == (3, 2, 1, 2, 1)
+    assert row("rolling_7d", "PAL", date(2025, 1, 20)) == (2, 0, 0, 2, 1)
+    assert row("rolling_7d", "PAL", date(2025, 1, 21)) == (3, 2, 1, 2, 1)
+    assert row("rolling_7d", "ALL", date(2025, 1, 21)) == (4, 3, 1, 2, 1)
+    assert row("rolling_7d", "ALL", date(2025, 1, 22)) == (1, 0, 0, 1, 0)
+    assert row("rolling_28d", "ABI", date(2025, 1, 23)) == (1, 0, 0, 1, 0)
+
+
+def test_a_percentile_is_the_shortest_wait_that_enough_are_within() -> None:
+    calls = [
+        a_record(a_leg(1, 0, None, wait, end_reason="abandoned"), call_id=str(wait)) for wait in range(1, 21)
+    ]
+    rows = {
+        row["percentile"]: (row["wait_seconds"], row["abandoned_calls"])
+        for row in annex_b_of(calls).time_to_abandon_percentiles("week")
+        if row["line"] == "ALL"
+    }
+    assert rows == {5: (1, 20), 25: (5, 20), 50: (10, 20), 75: (15, 20), 95: (19, 20), 99: (20, 20)}
 
 
 @pytest.mark.parametrize(
@@ -364,7 +476,7 @@ def test_a_comparison_names_what_differs_and_never_passes_on_nothing() -> None:
 @st.composite
 def nights(draw: st.DrawFn) -> tuple[datetime, list[File]]:
     start = draw(st.sampled_from(sorted(NIGHTS.values())))
-    return start, draw(deliveries(start, ["A", "OLD", "NEW"], calls=25))
+    return start, draw(deliveries(start, ["A", "OLD", "NEW"], calls=25, reach=(1, 3)))
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
@@ -463,5 +575,28 @@ def test_the_real_calls_of_two_months_come_out_as_known(real_reads: list[FileRea
         "handle_seconds": 9_748_018,
     }
     assert {column: totals["ALL", column] for column in known} == known
+    assert january(figures.annex_b_repeat_callers("month")) == {
+        "calls_with_number": 13_192,
+        "repeat_calls": 11_277,
+        "repeat_callers": 2_004,
+        "callers": 3_919,
+    }
+    week = (row for row in figures.annex_b_first_call_resolution("month") if row["x_days"] == 7)
+    assert january(week) == {"answered_with_number": 11_460, "resolved": 4_357, "immature": 0}
     received = {"PAL": 44_042, "ABI": 15_102, "DSLR": 4_912, "PVS": 312, "UNMAPPED": 2}
     assert {line: totals[line, "calls_received"] for line in received} == received
+
+
+def january(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """What is known of the callers of the first month, over all lines."""
+    (row,) = [row for row in rows if row["period_date"] == date(1999, 1, 1) and row["line"] == "ALL"]
+    known = (
+        "calls_with_number",
+        "repeat_calls",
+        "repeat_callers",
+        "callers",
+        "answered_with_number",
+        "resolved",
+        "immature",
+    )
+    return {column: row[column] for column in known if column in row}

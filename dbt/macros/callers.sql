@@ -1,0 +1,17 @@
+{#- Rolling windows by grain, in local days. -#}
+{% macro rolling_windows() -%}
+    {{ return([('rolling_7d', 7), ('rolling_14d', 14), ('rolling_28d', 28)]) }}
+{%- endmacro %}
+
+{#- Days (of exactly 24 hours) within which a caller must not call again for a call to be resolved. -#}
+{% macro resolution_days() -%}
+    {{ return([1, 3, 7, 14, 28]) }}
+{%- endmacro %}
+
+{#-
+    Local days from one date to a later one, and 31 where there is no later one or it lies further off: no period that repeat callers
+    are counted in has more than 31 days, so that calls 31 days apart never share one.
+-#}
+{% macro gap_days(earlier, later) -%}
+    coalesce(least({{ later }} - {{ earlier }}, 31), 31)
+{%- endmacro %}

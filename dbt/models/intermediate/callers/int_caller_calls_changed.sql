@@ -1,0 +1,29 @@
+{{ config(unlogged=true) }}
+
+with calls as (
+
+    select * from {{ ref('int_calls_changed') }}
+    -- A full build sequences every call and needs no list.
+    where {{ (not is_full_build()) | lower }}
+
+),
+
+final as (
+
+    -- Looked up call by call, as in int_intervals_changed.
+    select distinct
+        versions.caller_key,
+        versions.received_at
+    from calls
+    cross join lateral (
+        select distinct
+            stg_telephony__call_versions.caller_key,
+            stg_telephony__call_versions.received_at
+        from {{ ref('stg_telephony__call_versions') }}
+        where stg_telephony__call_versions.call_id = calls.call_id
+    ) as versions
+    where versions.caller_key is not null
+
+)
+
+select * from final

@@ -1,0 +1,59 @@
+{{ config(unlogged=true, indexes=[{'columns': ['received_date']}]) }}
+
+with periods as (
+
+    select * from {{ ref('int_caller_periods_changed') }}
+    where is_in_spine
+
+),
+
+days as (
+
+    select distinct
+        dim_date.date_day,
+        dim_date.day_start,
+        {{ instant_of_local('(dim_date.date_day + 1)::timestamp') }} as day_end
+    from periods
+    inner join {{ ref('dim_date') }} as dim_date
+        on
+            periods.first_date <= dim_date.date_day
+            and periods.last_date >= dim_date.date_day
+
+),
+
+calls as (
+
+    select calls.*
+    from days
+    inner join {{ ref('int_calls_sequenced') }} as calls
+        on
+            days.day_start <= calls.interval_start
+            and days.day_end > calls.interval_start
+
+),
+
+final as (
+
+    select
+        received_date,
+        line_of_business,
+        {{ gap_days('previous_date_on_line', 'received_date') }} as days_since_previous,
+        {{ gap_days('received_date', 'next_date_on_line') }} as days_until_next,
+        count(*) as calls
+    from calls
+    group by received_date, line_of_business, days_since_previous, days_until_next
+
+    union all
+
+    select
+        received_date,
+        'ALL' as line_of_business,
+        {{ gap_days('previous_date', 'received_date') }} as days_since_previous,
+        {{ gap_days('received_date', 'next_date') }} as days_until_next,
+        count(*) as calls
+    from calls
+    group by received_date, days_since_previous, days_until_next
+
+)
+
+select * from final

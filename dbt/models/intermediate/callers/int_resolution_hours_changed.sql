@@ -1,0 +1,73 @@
+{{ config(unlogged=true, indexes=[{'columns': ['hour_start'], 'unique': true}]) }}
+
+with build as (
+
+    select * from {{ ref('stg_ops__builds') }}
+
+),
+
+spine as (
+
+    select min(spine_start) as spine_start
+    from {{ ref('int_intervals_changed') }}
+
+),
+
+changed as (
+
+    select interval_start
+    from {{ ref('int_intervals_changed') }}
+
+    {%- if not is_full_build() %}
+
+    union
+
+    -- Earlier calls that a changed call follows, or no longer does.
+    select earlier.interval_start
+    from {{ ref('int_caller_calls_changed') }} as later
+    cross join lateral (
+        select distinct calls.interval_start
+        from {{ ref('int_calls_sequenced') }} as calls
+        where
+            calls.caller_key = later.caller_key
+            and calls.is_answered
+            and calls.received_at < later.received_at
+            and {{ days_of_24_hours_after('calls.ended_at', resolution_days() | max) }} >= later.received_at
+    ) as earlier
+    {%- for days in resolution_days() %}
+
+    union
+
+    -- Calls of which it is known since the last build whether they are resolved.
+    select calls.interval_start
+    from {{ ref('int_calls_sequenced') }} as calls
+    where
+        calls.is_answered
+        and calls.ended_at > (select {{ days_of_24_hours_after('build.previous_as_of', -days) }} from build)
+        and calls.ended_at <= (select {{ days_of_24_hours_after('build.as_of', -days) }} from build)
+    {%- endfor %}
+    {%- endif %}
+
+),
+
+hours as (
+
+    select distinct {{ hour_of('interval_start') }} as hour_start
+    from changed
+
+),
+
+final as (
+
+    select
+        hours.hour_start,
+        hours.hour_start + interval '1 hour' as hour_end,
+        {{ instant_of_local(local_date('hours.hour_start') ~ '::timestamp') }} as day_start,
+        {{ instant_of_local('(' ~ local_date('hours.hour_start') ~ ' + 1)::timestamp') }} as day_end,
+        spine.spine_start
+    from hours
+    cross join spine
+
+)
+
+select * from final
