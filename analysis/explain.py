@@ -197,10 +197,16 @@ _ITEMS = SQL(", ").join(map(Identifier, ITEM_COLUMNS))
 
 def _behind(columns: Composable, line: str) -> Composed:
     """The contributions to one result. ALL is every line, so that it needs no condition."""
+    # A caller who calls on two lines repeats over all of them, and on neither.
+    numerator, of_line = (
+        ("numerator_in_all", "") if line == "ALL" else ("numerator", "and line_of_business = %(line)s")
+    )
     return SQL(
-        "select {} from marts.kpi_contributions where kpi_code = %(code)s and (grain is null or grain = %(grain)s) "
-        "and counted_at >= %(start)s and counted_at < %(end)s{}"
-    ).format(columns, SQL("" if line == "ALL" else " and line_of_business = %(line)s"))
+        "select {} from (select kpi_code, grain, item_kind, item_id, line_of_business, counted_at, {} as numerator, "
+        "denominator, measured_seconds, exclusion, record_version, file_name, line_number, file_sha256 "
+        "from marts.kpi_contributions) as contributions where kpi_code = %(code)s "
+        "and (grain is null or grain = %(grain)s) and counted_at >= %(start)s and counted_at < %(end)s {}"
+    ).format(columns, Identifier(numerator), SQL(of_line))
 
 
 def _worst_first(result: dict[str, Any]) -> Composed:

@@ -15,3 +15,10 @@
 {% macro gap_days(earlier, later) -%}
     coalesce(least({{ later }} - {{ earlier }}, 31), 31)
 {%- endmacro %}
+
+{#- True for a call of int_calls_sequenced whose caller called before or after it in the same period; `on` is `_on_line`, or nothing. -#}
+{% macro is_repeat_call(call, grain, on) -%}
+    date_trunc('{{ grain }}', {{ call }}.received_date) in (
+        date_trunc('{{ grain }}', {{ call }}.previous_date{{ on }}), date_trunc('{{ grain }}', {{ call }}.next_date{{ on }})
+    )
+{%- endmacro %}

@@ -11,7 +11,8 @@
 {#-
     Where the two sides of each KPI stand. `mart` has one row per grain, period_start and line; `line` is what it calls the line of
     business, and `changed` lists the periods of it that this build has written anew. `pending` counts what belongs to the period and is
-    not known yet. A KPI of this list is a ratio of two sums of a mart, so that the KPI and the mart can never disagree.
+    not known yet; `where` picks the rows of a mart that has several per period. A KPI of this list is a ratio of two sums of a mart, so
+    that the KPI and the mart can never disagree.
 -#}
 {% macro kpis_of_marts() -%}
     {{ return([
@@ -27,6 +28,10 @@
          'numerator': 'forced_disconnects + forced_disconnects_in_queue', 'denominator': 'calls_received', 'pending': 'open_calls'},
         {'code': 'AHT', 'mart': ref('annex_b_calls'), 'line': 'line_of_business', 'changed': ref('int_periods_changed'),
          'numerator': 'handled_calls_seconds', 'denominator': 'handled_calls', 'pending': 'calls_answered - handled_calls'},
+        {'code': 'FCR_7', 'mart': ref('annex_b_first_call_resolution'), 'line': 'line', 'changed': ref('int_resolution_periods_changed'),
+         'where': 'x_days = 7', 'numerator': 'resolved', 'denominator': 'answered_with_number', 'pending': 'immature'},
+        {'code': 'REPEAT_CALLS', 'mart': ref('annex_b_repeat_callers'), 'line': 'line', 'changed': ref('int_caller_periods_changed'),
+         'numerator': 'repeat_calls', 'denominator': 'calls_with_number', 'pending': '0'},
     ]) }}
 {%- endmacro %}
 

@@ -26,6 +26,9 @@ with final as (
     {% endif -%}
     where
         marts.{{ is_kpi_grain() }}
+        {%- if kpi.where %}
+        and marts.{{ kpi.where }}
+        {%- endif %}
     {{ "union all" if not loop.last }}
     {% endfor %}
 

@@ -50,6 +50,76 @@ of_calls as (
 
 ),
 
+answered as (
+
+    select
+        calls.*,
+        resolutions.is_mature,
+        resolutions.is_resolved,
+        resolutions.ended_at is not null as has_ended,
+        resolutions.call_id is not null as is_judged
+    from calls
+    left join {{ ref('int_call_resolutions') }} as resolutions
+        on
+            calls.call_id = resolutions.call_id
+            and resolutions.x_days = 7
+    where calls.is_answered
+
+),
+
+resolutions as (
+
+    select
+        'FCR_7' as kpi_code,
+        null::text as grain,
+        'call' as item_kind,
+        call_id as item_id,
+        line_of_business,
+        received_at as counted_at,
+        case when is_resolved then 1 else 0 end::numeric as numerator,
+        case when is_mature then 1 else 0 end::numeric as denominator,
+        null::numeric as measured_seconds,
+        case
+            when is_test then 'Test call'
+            when caller_key is null then 'No caller number: nobody can tell whether the caller called again'
+            when not has_ended then 'Still open'
+            when not is_mature then 'Ended less than 7 days ago: not known yet'
+        end as exclusion,
+        record_version,
+        _file_id,
+        _line_number
+    from answered
+
+),
+
+repeats as (
+
+    {% for grain in ['day', 'week', 'month'] -%}
+    select
+        'REPEAT_CALLS' as kpi_code,
+        '{{ grain }}' as grain,
+        'call' as item_kind,
+        calls.call_id as item_id,
+        calls.line_of_business,
+        calls.received_at as counted_at,
+        case when {{ is_repeat_call('sequenced', grain, '_on_line') }} then 1 else 0 end::numeric as numerator,
+        case when {{ is_repeat_call('sequenced', grain, '') }} then 1 else 0 end::numeric as numerator_in_all,
+        case when sequenced.call_id is null then 0 else 1 end::numeric as denominator,
+        null::numeric as measured_seconds,
+        case
+            when calls.is_test then 'Test call'
+            when sequenced.call_id is null then 'No caller number: nobody can tell whether the caller called before'
+        end as exclusion,
+        calls.record_version,
+        calls._file_id,
+        calls._line_number
+    from calls
+    left join {{ ref('int_calls_sequenced') }} as sequenced on calls.call_id = sequenced.call_id
+    {{ "union all" if not loop.last }}
+    {% endfor %}
+
+),
+
 slots as (
 
     select
@@ -92,11 +162,26 @@ published_files as (
 
 items as (
 
-    select * from of_calls
+    {% for items in ['of_calls', 'resolutions', 'slots', 'published_files'] -%}
+    select
+        kpi_code,
+        grain,
+        item_kind,
+        item_id,
+        line_of_business,
+        counted_at,
+        numerator,
+        numerator as numerator_in_all,
+        denominator,
+        measured_seconds,
+        exclusion,
+        record_version,
+        _file_id,
+        _line_number
+    from {{ items }}
     union all
-    select * from slots
-    union all
-    select * from published_files
+    {% endfor -%}
+    select * from repeats
 
 ),
 
@@ -110,6 +195,7 @@ final as (
         items.line_of_business,
         items.counted_at,
         items.numerator,
+        items.numerator_in_all,
         items.denominator,
         items.measured_seconds,
         items.exclusion,
