@@ -222,6 +222,14 @@ def build(
 
 
 @app.command()
+def docs() -> None:
+    """Build the site of the dbt project: every model and column with its meaning, and where it comes from."""
+    from transformation.build import write_site
+
+    _say(f"Open {write_site(load_settings(), report=_say)} in a browser.")
+
+
+@app.command()
 def check(
     gate: Annotated[
         str | None, typer.Argument(help="raw, release, or freshness. Default: both gates.")
@@ -315,6 +323,14 @@ def _dimension_and_value(text: str) -> tuple[str, str]:
     if not equals:
         raise typer.BadParameter(f"{text!r} is not dimension=value, such as channel=voice.")
     return name, value
+
+
+@app.command()
+def segment() -> None:
+    """Group the customers who contact again and again by how they do it (marts.segment_profiles)."""
+    from analysis.segments import find_segments
+
+    _say(find_segments(load_settings()).as_text())
 
 
 @app.command()

@@ -306,6 +306,27 @@ def invoke(settings: Settings, arguments: list[str], report: Callable[[str], Any
     return dbtRunner(callbacks=[on_event]).invoke([*arguments, *options])
 
 
+def write_site(settings: Settings, report: Callable[[str], Any] = print) -> Path:
+    """Build dbt's documentation as one page that needs no server, with lineage.
+
+    Args:
+        settings: An instance whose marts are built: types and sizes are read from them.
+        report: Called with one plain line for each step.
+
+    Returns:
+        The page.
+
+    Raises:
+        RuntimeError: dbt could not build it; the message is dbt's.
+    """
+    result = invoke(settings, ["docs", "generate", "--static"], report)
+    if not result.success:
+        raise RuntimeError(
+            f"The documentation could not be built: {result.exception or 'see the log of dbt'}."
+        )
+    return settings.home / "dbt" / "target" / "static_index.html"
+
+
 def _finish(connection: psycopg.Connection, plan: _Plan, started: float, failures: list[str]) -> None:
     """Write the outcome to the ledger."""
     connection.execute(

@@ -24,3 +24,8 @@
 {% macro json_list(value, order) -%}
     jsonb_agg({{ value }} order by {{ order }})
 {%- endmacro %}
+
+{#- A number in a JSON object, by its name. -#}
+{% macro json_number(column, name) -%}
+    ({{ column }} ->> '{{ name }}')::numeric
+{%- endmacro %}

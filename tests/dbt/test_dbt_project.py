@@ -124,6 +124,7 @@ def test_names_and_folders_follow_the_layers(models: dict[str, dict[str, Any]]) 
         "marts/core/": r"(dim|fct)_[a-z_]+",
         "marts/annex_b/": r"(annex_b|service_level|time_to_abandon)_[a-z_]+",
         "marts/kpi/": r"kpi_[a-z_]+",
+        "marts/segments/": r"(customer_segments|segment_profiles)",
         "marts/quality/": r"[a-z_]+",
         "marts/wip/": r"wip_[a-z_]+",
         "feeds/": r"feed_[a-z_]+_v[0-9]+",

@@ -9,6 +9,7 @@ import pytest
 
 from infra.settings import CHECKOUT
 from ingestion.contract import interfaces
+from transformation.dictionary import TARGET, dictionary
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [
@@ -27,6 +28,12 @@ def test_the_readme_names_every_interface() -> None:
 def test_links_lead_somewhere(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text(encoding="utf-8"))
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_the_data_dictionary_says_what_the_models_say() -> None:
+    assert TARGET.read_text(encoding="utf-8") == dictionary(), (
+        "run `python -m transformation.dictionary` and commit what it writes"
+    )
 
 
 def test_there_are_links_to_follow() -> None:
