@@ -22,3 +22,16 @@
         date_trunc('{{ grain }}', {{ call }}.previous_date{{ on }}), date_trunc('{{ grain }}', {{ call }}.next_date{{ on }})
     )
 {%- endmacro %}
+
+{#- True when `days` have passed at as_of since a call ended: before, and while it is open, it cannot be judged. -#}
+{% macro is_mature(ended_at, days, as_of) -%}
+    coalesce({{ days_of_24_hours_after(ended_at, days) }} <= {{ as_of }}, false)
+{%- endmacro %}
+
+{#- True when the caller of a mature call did not call again within `days` of its end, the last instant included. -#}
+{% macro is_resolved(ended_at, days, as_of, next_received_at) -%}
+    (
+        {{ is_mature(ended_at, days, as_of) }}
+        and coalesce({{ next_received_at }} > {{ days_of_24_hours_after(ended_at, days) }}, true)
+    )
+{%- endmacro %}

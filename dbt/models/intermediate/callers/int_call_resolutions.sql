@@ -22,7 +22,7 @@ spans as (
 
 ),
 
-matured as (
+final as (
 
     select
         calls.call_id,
@@ -34,29 +34,11 @@ matured as (
         calls.next_received_at,
         spans.x_days,
         {{ days_of_24_hours_after('calls.ended_at', 'spans.x_days') }} as matures_at,
-        build.as_of
+        {{ is_mature('calls.ended_at', 'spans.x_days', 'build.as_of') }} as is_mature,
+        {{ is_resolved('calls.ended_at', 'spans.x_days', 'build.as_of', 'calls.next_received_at') }} as is_resolved
     from calls
     cross join spans
     cross join build
-
-),
-
-final as (
-
-    select
-        call_id,
-        caller_key,
-        line_of_business,
-        received_at,
-        interval_start,
-        ended_at,
-        next_received_at,
-        x_days,
-        matures_at,
-        -- A call that has not ended cannot be judged yet.
-        coalesce(matures_at <= as_of, false) as is_mature,
-        coalesce(matures_at <= as_of and (next_received_at > matures_at or next_received_at is null), false) as is_resolved
-    from matured
 
 )
 

@@ -11,34 +11,35 @@ with hours as (
 
 ),
 
+build as (
+
+    select * from {{ ref('stg_ops__builds') }}
+
+),
+
 answered as (
 
     select
         hours.hour_start,
         calls.line_of_business,
-        calls.x_days,
-        case when calls.is_mature then 1 else 0 end as answered_with_number,
-        case when calls.is_resolved then 1 else 0 end as resolved,
-        case when calls.is_mature then 0 else 1 end as immature,
-        0 as answered_without_number
+        true as has_number,
+        calls.ended_at,
+        calls.next_received_at
     from hours
-    inner join {{ ref('int_call_resolutions') }} as calls
+    inner join {{ ref('int_calls_sequenced') }} as calls
         on
             hours.hour_start <= calls.interval_start
             and hours.hour_end > calls.interval_start
-
-    {%- for days in resolution_days() %}
+    where calls.is_answered
 
     union all
 
     select
         hours.hour_start,
         calls.line_of_business,
-        {{ days }} as x_days,
-        0 as answered_with_number,
-        0 as resolved,
-        0 as immature,
-        1 as answered_without_number
+        false as has_number,
+        null as ended_at,
+        null as next_received_at
     from hours
     inner join {{ ref('fct_calls') }} as calls
         on
@@ -48,22 +49,41 @@ answered as (
         calls.is_answered
         and calls.caller_key is null
         and not calls.is_test
-    {%- endfor %}
+
+),
+
+counted as (
+
+    select
+        answered.hour_start,
+        coalesce(answered.line_of_business, 'ALL') as line_of_business,
+        {%- for days in resolution_days() %}
+        sum(case when {{ is_mature('answered.ended_at', days, 'build.as_of') }} then 1 else 0 end) as mature_{{ days }}d,
+        sum(case when {{ is_resolved('answered.ended_at', days, 'build.as_of', 'answered.next_received_at') }} then 1 else 0 end)
+            as resolved_{{ days }}d,
+        {%- endfor %}
+        sum(case when answered.has_number then 1 else 0 end) as with_number,
+        sum(case when answered.has_number then 0 else 1 end) as without_number
+    from answered
+    cross join build
+    group by grouping sets ((answered.hour_start, answered.line_of_business), (answered.hour_start))
 
 ),
 
 final as (
 
+    {% for days in resolution_days() -%}
     select
         hour_start,
-        coalesce(line_of_business, 'ALL') as line_of_business,
-        x_days,
-        sum(answered_with_number)::bigint as answered_with_number,
-        sum(resolved)::bigint as resolved,
-        sum(immature)::bigint as immature,
-        sum(answered_without_number)::bigint as answered_without_number
-    from answered
-    group by grouping sets ((hour_start, line_of_business, x_days), (hour_start, x_days))
+        line_of_business,
+        {{ days }} as x_days,
+        mature_{{ days }}d as answered_with_number,
+        resolved_{{ days }}d as resolved,
+        with_number - mature_{{ days }}d as immature,
+        without_number as answered_without_number
+    from counted
+    {{ "union all" if not loop.last }}
+    {% endfor %}
 
 )
 
