@@ -9,6 +9,58 @@
 {%- endmacro %}
 
 {#-
+    The calls with a caller number, each with the caller's calls before and after it. Calls received at the same instant are not later
+    than one another. `callers` names the list of callers to look up, none all of them.
+-#}
+{% macro calls_in_sequence(callers=none) -%}
+    select
+        call_id,
+        caller_key,
+        line_of_business,
+        received_at,
+        received_date,
+        interval_start,
+        is_answered,
+        ended_at,
+        first_value(received_at) over (
+            partition by caller_key
+            order by received_at range between interval '1 microsecond' following and unbounded following
+        ) as next_received_at,
+        lag(received_date) over (of_caller) as previous_date,
+        lead(received_date) over (of_caller) as next_date,
+        lag(received_date) over (of_caller_on_line) as previous_date_on_line,
+        lead(received_date) over (of_caller_on_line) as next_date_on_line
+    from {{ ref('fct_calls') }}
+    where
+        caller_key is not null
+        and not is_test
+        {%- if callers is not none %}
+        and {{ is_looked_up('caller_key', callers) }}
+        {%- endif %}
+    window
+        of_caller as (partition by caller_key order by received_at, call_id),
+        of_caller_on_line as (partition by caller_key, line_of_business order by received_at, call_id)
+{%- endmacro %}
+
+{#- What stands in a table of calls in sequence about some callers. -#}
+{% macro calls_that_stand(sequenced, callers) -%}
+    select * from {{ sequenced }} where {{ is_looked_up('caller_key', callers) }}
+{%- endmacro %}
+
+{#-
+    Delete only what is no longer so of the callers of changed calls: most of their calls stay as they are, and a row that is written
+    anew lies apart from those of its day.
+-#}
+{% macro replace_resequenced(callers, resequenced) -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} where call_id in (
+            select outdated.call_id
+            from ({{ calls_that_stand(this, callers) }} except select * from {{ resequenced }}) as outdated
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
     Local days from one date to a later one, and 31 where there is no later one or it lies further off: no period that repeat callers
     are counted in has more than 31 days, so that calls 31 days apart never share one.
 -#}

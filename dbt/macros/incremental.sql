@@ -17,12 +17,6 @@
     {{ key }} = any(array(select distinct changed.{{ key }} from {{ changed }} as changed))
 {%- endmacro %}
 
-{% macro replace_looked_up(key, changed) -%}
-    {%- if is_incremental() -%}
-        delete from {{ this }} where {{ is_looked_up(key, changed) }}
-    {%- endif -%}
-{%- endmacro %}
-
 {#- For marts by period: delete the changed periods, and those that now lie wholly before the first call. -#}
 {% macro replace_changed_periods(changed=none) -%}
     {%- if is_incremental() -%}

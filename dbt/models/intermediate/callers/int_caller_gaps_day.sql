@@ -21,14 +21,28 @@ days as (
 
 ),
 
-calls as (
+gaps as (
 
-    select calls.*
+    select
+        calls.received_date,
+        calls.line_of_business,
+        {{ gap_days('calls.previous_date_on_line', 'calls.received_date') }} as days_since_previous_on_line,
+        {{ gap_days('calls.received_date', 'calls.next_date_on_line') }} as days_until_next_on_line,
+        {{ gap_days('calls.previous_date', 'calls.received_date') }} as days_since_previous,
+        {{ gap_days('calls.received_date', 'calls.next_date') }} as days_until_next,
+        count(*) as calls
     from days
     inner join {{ ref('int_calls_sequenced') }} as calls
         on
             days.day_start <= calls.interval_start
             and days.day_end > calls.interval_start
+    group by
+        calls.received_date,
+        calls.line_of_business,
+        days_since_previous_on_line,
+        days_until_next_on_line,
+        days_since_previous,
+        days_until_next
 
 ),
 
@@ -37,21 +51,21 @@ final as (
     select
         received_date,
         line_of_business,
-        {{ gap_days('previous_date_on_line', 'received_date') }} as days_since_previous,
-        {{ gap_days('received_date', 'next_date_on_line') }} as days_until_next,
-        count(*) as calls
-    from calls
-    group by received_date, line_of_business, days_since_previous, days_until_next
+        days_since_previous_on_line as days_since_previous,
+        days_until_next_on_line as days_until_next,
+        sum(calls)::bigint as calls
+    from gaps
+    group by received_date, line_of_business, days_since_previous_on_line, days_until_next_on_line
 
     union all
 
     select
         received_date,
         'ALL' as line_of_business,
-        {{ gap_days('previous_date', 'received_date') }} as days_since_previous,
-        {{ gap_days('received_date', 'next_date') }} as days_until_next,
-        count(*) as calls
-    from calls
+        days_since_previous,
+        days_until_next,
+        sum(calls)::bigint as calls
+    from gaps
     group by received_date, days_since_previous, days_until_next
 
 )
