@@ -111,7 +111,8 @@ class ColumnReader:
                 continue
             if table is not None:
                 columns = {field.name: table.column(field.name) for field in self._contract.fields}
-                for index, text in zip(indexes, self._rows(columns, part), strict=True):
+                known = _without(_unexpected(table.schema, self._schema), part)
+                for index, text in zip(indexes, self._rows(columns, part, known), strict=True):
                     texts[index] = text
         return texts
 
@@ -154,9 +155,7 @@ class ColumnReader:
         table = pyarrow.json.read_json(
             io.BytesIO(text),
             read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
-            parse_options=pyarrow.json.ParseOptions(
-                explicit_schema=self._schema, unexpected_field_behavior="error"
-            ),
+            parse_options=pyarrow.json.ParseOptions(explicit_schema=self._schema),
         )
         return table.combine_chunks() if table.num_rows == len(lines) else None
 
@@ -281,6 +280,28 @@ class ColumnReader:
         written = pa.array(texts, pa.string()).take(coded.indices)
         batch.keep(written.is_valid())
         return written
+
+
+def _unexpected(found: pa.Schema | pa.DataType, expected: pa.Schema | pa.DataType) -> set[str]:
+    """Names of fields that were found and are not in the contract, at any depth."""
+    names: set[str] = set()
+    known = {field.name: field.type for field in expected}
+    for field in found:
+        if field.name not in known:
+            names.add(field.name)
+            continue
+        inner, wanted = field.type, known[field.name]
+        if pa.types.is_list(inner):
+            inner, wanted = inner.value_type, wanted.value_type
+        if pa.types.is_struct(inner):
+            names |= _unexpected(inner, wanted)
+    return names
+
+
+def _without(names: set[str], lines: list[bytes]) -> Values:
+    """Which lines have none of some fields, as far as their text alone can tell: no name is escaped in a plain line."""
+    quoted = [f'"{name}"'.encode() for name in names]
+    return pa.array([not any(name in line for name in quoted) for line in lines], pa.bool_())
 
 
 def _or_null(values: Values, condition: Values) -> Values:

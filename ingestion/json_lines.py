@@ -35,15 +35,12 @@ class JsonLines:
 
     def records(self, chunk: Chunk, watch: CardWatch, done: Container[int] = ()) -> Iterator[Line]:
         """The lines of a chunk and what they hold, without those whose index is in `done`. Blank lines are no rows."""
-        spaced_colon: bool | None = None
         for index, text in enumerate(chunk.data.split(b"\n")):
             if index in done or not text or text.isspace():
                 continue
-            if spaced_colon is None:  # told of the whole chunk at once rather than asked of each line
-                spaced_colon = any(colon in chunk.data for colon in (b" :", b"\t:", b"\r:"))
             value: dict[str, Any] | RowRefusedError
             try:
-                value = self._object(text, spaced_colon)
+                value = self._object(text)
             except RowRefusedError as refused:
                 value = refused
             except RecursionError:
@@ -54,7 +51,7 @@ class JsonLines:
         """What is left at the end of the file: nothing, because a line holds a whole object."""
         yield from ()
 
-    def _object(self, line: bytes, spaced_colon: bool) -> dict[str, Any]:
+    def _object(self, line: bytes) -> dict[str, Any]:
         """The JSON object on a line, none of whose names stands twice.
 
         The decoder keeps the last of two values without a word. So names are counted: with no space before a colon,
@@ -71,7 +68,7 @@ class JsonLines:
             items = value.get(name)
             if isinstance(items, list):
                 names += sum(len(item) for item in items if isinstance(item, dict))
-        if spaced_colon or line.count(b'":') != names:
+        if line.count(b'":') != names or any(colon in line for colon in (b" :", b"\t:", b"\r:")):
             json.loads(line, object_pairs_hook=_refuse_repeated)
         return value
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from ingestion.findings import FileNotReadyError, FileRefusedError, RowRefusedError
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 2 << 20
 MAX_LINE_BYTES = 16 << 20
 KEPT_OF_LONG_LINE = 8_192
 MAX_UNPACKED_BYTES = 64 << 30

@@ -1,8 +1,7 @@
 """One delivery from its source to the raw table, in one transaction: all of its rows or none.
 
 The file is downloaded to an unnamed file, which the system removes whatever happens to this process. Its rows go
-in batches through a staging table into raw, where each is added unless it is there: while the database takes one
-batch, the next is parsed.
+to raw in batches: while the database takes one batch, the next is parsed.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ from ingestion.platform_records import PlatformFile
 from ingestion.raw_tables import ensure_raw_table
 from ingestion.targets import Delivery, Target, open_target
 
-CHUNKS_OF_A_BATCH = 4
-"""Chunks (1 MiB or more each) that are parsed while the rows of those before them are written."""
+CHUNKS_OF_A_BATCH = 2
+"""Chunks (2 MiB or more each) that are parsed while the rows of those before them are written."""
 
 _REFUSALS_OF_DATABASE = (
     psycopg.DataError,

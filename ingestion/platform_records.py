@@ -164,9 +164,7 @@ class _Canonical:
     ) -> None:
         contract = load_contract(interface)
         self._parser = Parser(contract, secret, now, numbers_are_tokens=True)
-        self._target: Target = open_target(
-            connection, contract, delivery, None, None, staging=f"staging_{interface}"
-        )
+        self._target: Target = open_target(connection, contract, delivery, None, None)
         self._records: list[tuple[bytes, int, str]] = []
 
     def add(self, record: dict[str, Any], line: int, call_id: str) -> None:

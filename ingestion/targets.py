@@ -1,17 +1,19 @@
-"""Where the rows of one file go: into a staging table as they are parsed, and from there into raw.
+"""Where the rows of one file go.
 
-Records and events are added, each unless it is there. A full extract is compared with the one before, and replaces it
-at one instant. Everything happens in the transaction of the file; nothing here begins or ends one.
+Records and events are added to raw as they are parsed, each unless it is there. A full extract gathers in a staging
+table, is compared with the one before, and replaces it at one instant. Everything happens in the transaction of the
+file; nothing here begins or ends one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from psycopg import Connection, sql
+from psycopg import Connection, Cursor, sql
 
 from ingestion.contract import Contract
 from ingestion.findings import ROW_RULES, FileRefusedError, Finding
@@ -19,6 +21,9 @@ from ingestion.ledger import Extract
 from ingestion.raw_tables import serving_table_name, table_name
 
 LOAD_LOCK = 7_205_102  # with the hash of an interface: one transaction at a time adds rows to its raw table
+
+_ESCAPE = re.compile(r"\\(.)")
+_ESCAPED = {"t": "\t", "n": "\n", "r": "\r"}
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,8 @@ def open_target(
     delivery: Delivery,
     before: Callable[[], Extract | None] | None,
     max_change: float | None,
-    staging: str = "staging",
 ) -> Target:
-    """Make the staging table, and what the rows of this interface go through.
+    """Prepare what the rows of this interface go through.
 
     Args:
         connection: In the transaction of the file.
@@ -62,34 +66,28 @@ def open_target(
         before: Tells the current extract, for an interface of full extracts. It is asked when no other transaction can
             change it any more.
         max_change: By what share the number of rows may differ from it; None: by any.
-        staging: Name of the staging table; each target of a transaction has its own.
     """
-    columns = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type))
-        for column in (*contract.record_columns, *contract.serving_columns)
-    )
-    connection.execute(
-        sql.SQL(
-            "create temporary table {} ({}, _record_hash uuid, _line_number bigint) on commit drop"
-        ).format(sql.Identifier(staging), columns)
-    )
     if contract.record_kind == "snapshot" and before is not None:
-        return _Extracts(connection, contract, delivery, staging, before, max_change)
-    return _Records(connection, contract, delivery, staging)
+        return _Extracts(connection, contract, delivery, before, max_change)
+    return _Records(connection, contract, delivery)
 
 
 class _Statements:
     """Statements about one interface and one file."""
 
-    def __init__(self, connection: Connection, contract: Contract, delivery: Delivery, staging: str) -> None:
+    def __init__(self, connection: Connection, contract: Contract, delivery: Delivery) -> None:
         self.connection = connection
+        types = {column.name: column.type for column in contract.record_columns}
         key = [sql.Identifier(name) for name in contract.key]
         serving = [sql.Identifier(column.name) for column in contract.serving_columns]
         self._names: dict[str, sql.Composable] = {
-            "staging": sql.Identifier(staging),
             "table": table_name(contract),
             "columns": _list(sql.Identifier(column.name) for column in contract.record_columns),
             "key": _list(key),
+            "key_arrays": _list(
+                sql.SQL("{}::{}[]").format(sql.Placeholder(name), sql.SQL(types[name]))
+                for name in contract.key
+            ),
             "raw_key": _list(sql.SQL("raw.{}").format(name) for name in key),
             "same_key": sql.SQL(" and ").join(sql.SQL("raw.{0} = seen.{0}").format(name) for name in key),
             "identity": key[0],
@@ -110,13 +108,16 @@ class _Statements:
             "interface": contract.interface,
         }
 
-    def run(self, statement: str) -> int:
-        """Run a statement, and count the rows that it changed."""
-        return self.connection.execute(sql.SQL(statement).format(**self._names), self._values).rowcount
+    def run(self, statement: str, **values: object) -> Cursor[tuple[Any, ...]]:
+        """Run a statement. It is planned for these values: what was best for an empty table is not for a full one."""
+        return self.connection.execute(
+            sql.SQL(statement).format(**self._names), {**self._values, **values}, prepare=False
+        )
 
-    def rows(self, statement: str) -> list[tuple[object, ...]]:
-        """Run a query."""
-        return self.connection.execute(sql.SQL(statement).format(**self._names), self._values).fetchall()
+    def copy(self, statement: str, text: str) -> None:
+        """Put COPY text into a table."""
+        with self.connection.cursor().copy(sql.SQL(statement).format(**self._names)) as copy:
+            copy.write(text)
 
     def lock(self) -> None:
         """Wait until no other transaction adds rows to this raw table."""
@@ -124,31 +125,45 @@ class _Statements:
             "select pg_advisory_xact_lock(%s, hashtext(%s))", (LOAD_LOCK, self._values["interface"])
         )
 
-    def stage(self, rows: list[str]) -> None:
-        """Put rows into the staging table."""
-        with self.connection.cursor().copy(
-            sql.SQL("copy {staging} from stdin").format(**self._names)
-        ) as copy:
-            copy.write("".join(rows))
-
 
 class _Records:
     """Records and events: each is added unless raw holds it, batch by batch."""
 
-    def __init__(self, connection: Connection, contract: Contract, delivery: Delivery, staging: str) -> None:
-        self._sql = _Statements(connection, contract, delivery, staging)
+    def __init__(self, connection: Connection, contract: Contract, delivery: Delivery) -> None:
+        self._sql = _Statements(connection, contract, delivery)
+        self._position = delivery.position
+        self._of_file = f"{delivery.file_id}\t{delivery.batch_id}\t{delivery.loaded_at.isoformat()}\n"
+        names = [column.name for column in contract.record_columns]
+        self._key = [(name, names.index(name)) for name in contract.key]
 
     def write(self, rows: list[str]) -> int:
         self._sql.lock()
-        self._sql.stage(rows)
-        loaded = self._sql.run(_INSERT)
-        if loaded < len(rows):
-            self._sql.run(_SEEN_AGAIN)
-        self._sql.run("truncate {staging}")
-        return loaded
+        parts = [row[:-1].rsplit("\t", 2) for row in rows]  # the record, its hash and its line
+        known = {place for (place,) in self._sql.run(_KNOWN, **self._arrays(parts))}
+        new: dict[str, str] = {}
+        again = []
+        for place, (record, digest, line) in enumerate(parts, start=1):
+            # The hash is of the key too: no other record has it.
+            if place in known or digest in new:
+                again.append(parts[place - 1])
+            else:
+                new[digest] = f"{record}\t{digest}\t{line}\t{self._position}{line:0>12}\t{self._of_file}"
+        if new:
+            self._sql.copy(_ADD, "".join(new.values()))
+        if again:
+            positions = _array(f"{self._position}{line:0>12}" for _, _, line in again)
+            self._sql.run(_SEEN_AGAIN, positions=positions, **self._arrays(again))
+        return len(new)
 
     def finish(self) -> tuple[int, list[Finding]]:
         return 0, []
+
+    def _arrays(self, parts: list[list[str]]) -> dict[str, str]:
+        """The keys and hashes of records as arrays, in their order."""
+        beyond = max(place for _, place in self._key) + 1
+        cells = [record.split("\t", beyond) for record, _, _ in parts]
+        arrays = {name: _array(_from_copy(each[place]) for each in cells) for name, place in self._key}
+        return {**arrays, "hashes": _array(digest for _, digest, _ in parts)}
 
 
 class _Extracts:
@@ -159,29 +174,33 @@ class _Extracts:
         connection: Connection,
         contract: Contract,
         delivery: Delivery,
-        staging: str,
         before: Callable[[], Extract | None],
         max_change: float | None,
     ) -> None:
-        self._sql = _Statements(connection, contract, delivery, staging)
+        self._sql = _Statements(connection, contract, delivery)
         self._position = delivery.position
         self._has_serving = contract.serving_table is not None
         self._before = before
         self._max_change = max_change
         self._rows = 0
+        columns = _list(
+            sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type))
+            for column in (*contract.record_columns, *contract.serving_columns)
+        )
+        connection.execute(sql.SQL(_STAGING).format(columns=columns))
 
     def write(self, rows: list[str]) -> int:
-        self._sql.stage(rows)
+        self._sql.copy("copy staging from stdin", "".join(rows))
         self._rows += len(rows)
         return 0
 
     def finish(self) -> tuple[int, list[Finding]]:
         self._sql.lock()
-        self._sql.run("analyze {staging}")
+        self._sql.run("analyze staging")
         repeated = self._take_repeated()
         self._hold_if_doubtful(self._rows - len(repeated))
         self._sql.run(_CLOSE)
-        loaded = self._sql.run(_OPEN)
+        loaded = self._sql.run(_OPEN).rowcount
         if self._has_serving:
             self._sql.run(_SERVE_NO_MORE)
             self._sql.run(_SERVE)
@@ -206,22 +225,39 @@ class _Extracts:
         """Take out rows whose key stood in an earlier one."""
         meaning, advice = ROW_RULES["repeated_key"]
         return [
-            Finding(int(str(line)), None, "repeated_key", f"{meaning} {advice}", "")
-            for (line,) in self._sql.rows(_REPEATED)
+            Finding(line, None, "repeated_key", f"{meaning} {advice}", "")
+            for (line,) in self._sql.run(_REPEATED)
         ]
 
 
-def _list(names: Iterator[sql.Composable] | list[sql.Identifier] | Iterator[sql.Identifier]) -> sql.Composed:
+def _list(names: Iterable[sql.Composable]) -> sql.Composed:
     return sql.SQL(", ").join(names)
 
 
-_INSERT = """
-insert into {table} ({columns}, _record_hash, _line_number, _file_position, _file_id, _batch_id, _loaded_at)
-select
-    {columns}, _record_hash, _line_number,
-    %(position)s || lpad(_line_number::text, 12, '0'), %(file_id)s, %(batch_id)s, %(loaded_at)s
-from {staging}
-on conflict do nothing
+def _array(values: Iterable[str]) -> str:
+    """Texts as the text of an array."""
+    escaped = (value.replace("\\", r"\\").replace('"', r"\"") for value in values)
+    return "{" + ",".join(f'"{value}"' for value in escaped) + "}"
+
+
+def _from_copy(cell: str) -> str:
+    """The value of a cell of COPY text that is not null."""
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), cell) if "\\" in cell else cell
+
+
+_STAGING = "create temporary table staging ({columns}, _record_hash uuid, _line_number bigint) on commit drop"
+
+# Each record is looked up by itself, through the primary key, however many there are.
+_KNOWN = """
+select seen.place
+from unnest({key_arrays}, %(hashes)s::uuid[]) with ordinality as seen ({key}, _record_hash, place)
+cross join lateral (
+    select from {table} as raw where {same_key} and raw._record_hash = seen._record_hash limit 1
+) as known
+"""
+
+_ADD = """
+copy {table} ({columns}, _record_hash, _line_number, _file_position, _file_id, _batch_id, _loaded_at) from stdin
 """
 
 # The place of a record is that of its last appearance in the latest file. Where that moves it past another
@@ -229,8 +265,9 @@ on conflict do nothing
 # at it again.
 _SEEN_AGAIN = """
 with seen as (
-    select {key}, _record_hash, %(position)s || lpad(max(_line_number)::text, 12, '0') as _file_position
-    from {staging}
+    select {key}, _record_hash, max(_file_position collate "C") as _file_position
+    from unnest({key_arrays}, %(hashes)s::uuid[], %(positions)s::text[])
+        as sent ({key}, _record_hash, _file_position)
     group by {key}, _record_hash
 ),
 moved as (
@@ -249,10 +286,10 @@ on conflict do nothing
 
 _REPEATED = """
 with repeated as (
-    select {identity}, min(_line_number) as first_line from {staging} group by {identity} having count(*) > 1
+    select {identity}, min(_line_number) as first_line from staging group by {identity} having count(*) > 1
 ),
 taken as (
-    delete from {staging} as seen using repeated
+    delete from staging as seen using repeated
     where seen.{identity} = repeated.{identity} and seen._line_number > repeated.first_line
     returning seen._line_number
 )
@@ -264,26 +301,26 @@ update {table} as raw set _until_position = %(position)s
 where
     raw._until_position is null
     and not exists (
-        select from {staging} as seen where {same_key} and seen._record_hash = raw._record_hash
+        select from staging as seen where {same_key} and seen._record_hash = raw._record_hash
     )
 """
 
 _OPEN = """
 insert into {table} ({columns}, _record_hash, _line_number, _file_position, _file_id, _batch_id, _loaded_at)
 select {columns}, _record_hash, _line_number, %(position)s, %(file_id)s, %(batch_id)s, %(loaded_at)s
-from {staging} as seen
+from staging as seen
 where not exists (select from {table} as raw where {same_key} and raw._until_position is null)
 """
 
 _SERVE_NO_MORE = """
 delete from {serving} as there
-where not exists (select from {staging} as seen where seen.{identity} = there.{identity})
+where not exists (select from staging as seen where seen.{identity} = there.{identity})
 """
 
 _SERVE = """
 insert into {serving} ({identity}, {serving_columns})
 select seen.{identity}, {serving_seen}
-from {staging} as seen
+from staging as seen
 where not exists (
     select from {serving} as there
     where there.{identity} = seen.{identity} and ({serving_there}) is not distinct from ({serving_seen})
