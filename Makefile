@@ -9,16 +9,20 @@ run: setup            ## Set up, run the main job on embedded services, leave th
 test: setup lint      ## Set up, lint, and run every test.
 	.venv/bin/python -m pytest
 
-setup: .venv/.ready .venv-superset/.ready  ## Build the two environments and nothing else.
+setup:                ## Build the two environments, side by side, and nothing else.
+	@$(MAKE) --no-print-directory --jobs=2 .venv/.ready .venv-superset/.ready
 
-.venv/.ready: requirements/bootstrap.txt requirements/contactbi.txt requirements/dev.txt pyproject.toml
+$(UV): requirements/bootstrap.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	touch $@
+
+.venv/.ready: $(UV) requirements/contactbi.txt requirements/dev.txt pyproject.toml
 	$(UV) pip install --python .venv --quiet --compile-bytecode --require-hashes -r requirements/contactbi.txt -r requirements/dev.txt
 	$(UV) pip install --python .venv --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.venv-superset/.ready: .venv/.ready requirements/superset.txt
+.venv-superset/.ready: $(UV) requirements/superset.txt
 	$(UV) venv --quiet --clear --python .venv/bin/python .venv-superset
 	$(UV) pip install --python .venv-superset --quiet --compile-bytecode --require-hashes -r requirements/superset.txt
 	touch $@

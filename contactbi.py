@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +26,9 @@ from infra.settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console()
+
+Report = Callable[[str], object]
+"""Takes one line of text."""
 
 
 def _say(line: str) -> None:
@@ -397,7 +403,6 @@ def run(
     ] = None,
 ) -> None:
     """Do the main job on embedded services, from files on SFTP to figures, and leave the services up."""
-    from dashboards.tooling.deploy import deploy
     from delivery.feeds.publish import publish as publish_feeds
     from delivery.kpis.freeze import freeze
     from expectations.gates import check as run_gates
@@ -405,53 +410,82 @@ def run(
     from infra.simulator import simulate as write_files
     from infra.simulator.send import send
     from ingestion.contract import interfaces
-    from ingestion.run import ingest as ingest_files
+    from ingestion.run import ingest_all
     from transformation.build import build as build_marts
     from transformation.build import end_of_data
 
     settings = load_settings()
     _step("Starting PostgreSQL, SFTP and S3")
     local.up(settings, ["postgres", "sftp", "s3"], report=_say)
-    folder = data or settings.home / "simulated"
-    if data is None and not folder.exists():
-        _step("Simulating 28 days of all channels at 20,000 calls a day")
-        draft = folder.with_suffix(".part")
-        # Two million states of agents and queues would double the wait, and no mart reads them yet.
-        shown = [name for name in interfaces() if name not in ("agent_state", "queue_snapshot")]
-        _say(write_files(draft, days=28, seed=1, interfaces=shown).as_text())
-        draft.rename(folder)
-    _step(f"Sending the files of {folder} to the SFTP server, as a supplier does")
-    send(settings, folder, report=_say)
-    _step("Loading them into the raw tables")
-    for interface in interfaces():
-        loaded = ingest_files(settings, interface, None, console=console)
-        if loaded.files_found:
-            _say(loaded.as_text())
-        if loaded.files("failed"):
+    with ThreadPoolExecutor() as pool:
+        dashboards_up = _begin(pool, partial(_start_dashboards, settings))
+        folder = data or settings.home / "simulated"
+        if data is None and not folder.exists():
+            _step("Simulating 28 days of all channels at 20,000 calls a day")
+            draft = folder.with_suffix(".part")
+            # Two million states of agents and queues would double the wait, and no mart reads them yet.
+            shown = [name for name in interfaces() if name not in ("agent_state", "queue_snapshot")]
+            _say(write_files(draft, days=28, seed=1, interfaces=shown).as_text())
+            draft.rename(folder)
+        _step(f"Sending the files of {folder} to the SFTP server, as a supplier does")
+        send(settings, folder, report=_say)
+        _step("Starting Superset, and importing the dashboards")
+        _finish(dashboards_up)
+        _step("Loading the files into the raw tables")
+        for loaded in ingest_all(settings):
+            if loaded.files_found:
+                _say(loaded.as_text())
+            if loaded.files("failed"):
+                raise typer.Exit(1)
+        _step("Building the marts")
+        built = build_marts(settings, as_of=end_of_data(settings), report=_say)
+        _say(built.as_text())
+        if not built.succeeded:
             raise typer.Exit(1)
-    _step("Building the marts")
-    built = build_marts(settings, as_of=end_of_data(settings), report=_say)
-    _say(built.as_text())
-    if not built.succeeded:
-        raise typer.Exit(1)
-    _step("Running the quality gates")
-    gates = run_gates(settings, None)
-    for gate in gates:
-        _say(gate.as_text())
-    if not all(gate.success for gate in gates):
-        raise typer.Exit(1)
-    _step("Publishing the feeds to S3")
-    for feed in publish_feeds(settings, report=_say):
-        _say(feed.as_text())
-    _say(freeze(settings, "feed").as_text())
-    _step("Starting Superset and Airflow")
-    local.up(settings, ["superset", "airflow"], report=_say)
-    _say(deploy(settings).as_text())
+        # Not before: it would load and build on its own what lies on the SFTP server.
+        airflow_up = _begin(pool, partial(local.up, settings, ["airflow"]))
+        _step("Running the quality gates")
+        gates = run_gates(settings, None)
+        for gate in gates:
+            _say(gate.as_text())
+        if not all(gate.success for gate in gates):
+            raise typer.Exit(1)
+        _step("Publishing the feeds to S3")
+        for feed in publish_feeds(settings, report=_say):
+            _say(feed.as_text())
+        _say(freeze(settings, "feed").as_text())
+        _step("Starting Airflow")
+        _finish(airflow_up)
     _say(_where_to_look(settings))
 
 
 def _step(title: str) -> None:
     console.rule(f"[bold]{title}[/bold]", align="left")
+
+
+def _start_dashboards(settings: Settings, report: Report) -> None:
+    from dashboards.tooling.deploy import deploy
+    from infra import local
+
+    local.up(settings, ["superset"], report)
+    report(deploy(settings).as_text())
+
+
+def _begin(pool: Executor, work: Callable[[Report], object]) -> Future[list[str]]:
+    """Do some work beside what goes on; it is given a place for its lines, which `_finish` prints."""
+
+    def do() -> list[str]:
+        lines: list[str] = []
+        work(lines.append)
+        return lines
+
+    return pool.submit(do)
+
+
+def _finish(work: Future[list[str]]) -> None:
+    """Wait for work that was begun, and print its lines; what it raised is raised here."""
+    for line in work.result():
+        _say(line)
 
 
 def _where_to_look(settings: Settings) -> str:

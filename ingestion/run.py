@@ -9,9 +9,12 @@ Steps may run side by side and be repeated at any time. What a file holds is not
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from multiprocessing import get_context
 
 from psycopg import Connection, Error
 from rich.console import Console
@@ -40,12 +43,14 @@ __all__ = [
     "IngestSummary",
     "ensure_raw_tables",
     "ingest",
+    "ingest_all",
     "load_file",
     "new_batch",
     "pending_files",
 ]
 
 _FEW_FILES = 20
+_SIDE_BY_SIDE = 2
 
 _STATES: dict[State, str] = {
     "loaded": "loaded",
@@ -207,6 +212,23 @@ def ingest(
             if console is not None and not console.is_terminal:
                 _report(console, outcomes, len(found.waiting))
     return IngestSummary(interface, address, batch_id, found.files, tuple(outcomes))
+
+
+def ingest_all(settings: Settings) -> Iterator[IngestSummary]:
+    """Load every file that waits, of every interface: two interfaces at once, each in a process of its own.
+
+    The processes print their progress as lines; the summaries come in the order of the interfaces.
+
+    Raises:
+        As `ingest`; a process that was killed raises concurrent.futures.process.BrokenProcessPool.
+    """
+    # Spawned, because a copy of this process would hold its threads' locks for ever.
+    with ProcessPoolExecutor(_SIDE_BY_SIDE, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(partial(_ingest_with_lines, settings), interfaces())
+
+
+def _ingest_with_lines(settings: Settings, interface: str) -> IngestSummary:
+    return ingest(settings, interface, console=Console(force_terminal=False))
 
 
 @dataclass(frozen=True)
