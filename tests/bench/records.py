@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
-import json
 import random
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 _START = datetime(2026, 1, 5, 8, tzinfo=UTC)
+_BORN = date(1930, 1, 1)
 _SURNAMES = ("Smith", "Jones", "Evans", "Patel", "Brown", "O'Neill", "Lloyd-Jones", "Prys", "Khan", "Müller")
 _STAGES = ("received", "examination", "identity_check", "awaiting_documents", "printing", "dispatched")
 _SAID = (
@@ -108,26 +110,29 @@ def webchat_session(count: int, seed: int) -> Iterator[dict[str, Any]]:
 
 def wip_extract(count: int, seed: int) -> Iterator[dict[str, Any]]:
     """Applications in progress, each once: of those of another seed, 3 % are of another content."""
+    same, other = random.Random(0), random.Random(seed)
     for number in range(count):
-        choose = random.Random(number if number % 33 else f"{seed} {number}")
-        received = _START - timedelta(minutes=choose.randint(0, 100_000))
-        entered = received + timedelta(minutes=choose.randint(0, 20_000))
+        choose = same if number % 33 else other
+        received = _START - timedelta(minutes=int(100_000 * choose.random()))
+        entered = received + timedelta(minutes=int(20_000 * choose.random()))
+        born, lives = int(29_000 * choose.random()), int(900 * choose.random())
+        kind = int(1_000_000 * choose.random())
         yield {
             "application_ref": f"PEX{number:08d}",
-            "surname": choose.choice(_SURNAMES),
-            "date_of_birth": f"{choose.randint(1930, 2010)}-{choose.randint(1, 12):02d}-{choose.randint(1, 28):02d}",
-            "postcode": f"ZZ{choose.randint(1, 99)} {choose.randint(1, 9)}ZZ",
-            "application_type": choose.choice(("renewal", "first_adult", "first_child", "replacement")),
-            "channel": choose.choice(("online", "paper")),
-            "service": choose.choice(("standard", "fast_track", "premium")),
+            "surname": _SURNAMES[kind % 10],
+            "date_of_birth": (_BORN + timedelta(days=born)).isoformat(),
+            "postcode": f"ZZ{lives // 10 + 1} {lives % 9 + 1}ZZ",
+            "application_type": ("renewal", "first_adult", "first_child", "replacement")[kind // 10 % 4],
+            "channel": ("online", "paper")[kind // 40 % 2],
+            "service": ("standard", "fast_track", "premium")[kind // 80 % 3],
             "region": "UK",
             "country": "GB",
             "received_at": _text(received),
-            "stage": choose.choice(_STAGES),
+            "stage": _STAGES[kind // 240 % 6],
             "stage_entered_at": _text(entered),
             "expected_by": _text(received + timedelta(days=21)),
-            "delivery_partner_ref": choose.choice(("", f"DP{number:09d}")),
-            "csmt_owned": choose.choice("NNNNY"),
+            "delivery_partner_ref": f"DP{number:09d}" if kind // 1_440 % 2 else "",
+            "csmt_owned": "NNNNY"[kind // 2_880 % 5],
             "last_updated_at": _text(entered),
         }
 
@@ -146,8 +151,9 @@ def write(folder: Path, interface: str, count: int, seed: int) -> Path:
     stem = f"{interface}_bench_202602{seed:02d}T000000Z_{seed}"
     if interface != "wip_extract":
         path = folder / f"{stem}.jsonl"
-        with path.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
+        encode = msgspec.json.Encoder().encode
+        with path.open("wb") as file:
+            file.writelines(encode(record) + b"\n" for record in records)
         return path
     path = folder / f"{stem}.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -160,4 +166,4 @@ def write(folder: Path, interface: str, count: int, seed: int) -> Path:
 
 
 def _text(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03d}Z"
+    return instant.isoformat(timespec="milliseconds")[:23] + "Z"
