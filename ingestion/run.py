@@ -215,16 +215,28 @@ def ingest(
 
 
 def ingest_all(settings: Settings) -> Iterator[IngestSummary]:
-    """Load every file that waits, of every interface: two interfaces at once, each in a process of its own.
+    """Load every file that waits on the SFTP server: two interfaces at once, each in a process of its own.
 
-    The processes print their progress as lines; the summaries come in the order of the interfaces.
+    The processes print their progress as lines. The interface with the largest files goes first, so that none is left
+    alone at the end; the summaries come in that order.
 
     Raises:
         As `ingest`; a process that was killed raises concurrent.futures.process.BrokenProcessPool.
     """
     # Spawned, because a copy of this process would hold its threads' locks for ever.
     with ProcessPoolExecutor(_SIDE_BY_SIDE, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(partial(_ingest_with_lines, settings), interfaces())
+        yield from pool.map(partial(_ingest_with_lines, settings), _largest_first(settings))
+
+
+def _largest_first(settings: Settings) -> list[str]:
+    with open_source(settings, None) as (connector, _):
+        listing = connector.list()
+    contracts = [load_contract(interface) for interface in interfaces()]
+    sizes = {
+        contract.interface: sum(file.size_bytes for file in listing if parse_name(contract, file.name))
+        for contract in contracts
+    }
+    return sorted(sizes, key=lambda interface: sizes[interface], reverse=True)
 
 
 def _ingest_with_lines(settings: Settings, interface: str) -> IngestSummary:

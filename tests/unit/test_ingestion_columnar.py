@@ -15,6 +15,7 @@ from ingestion import columnar
 from ingestion.contract import Contract, Field, interfaces, load_contract
 from ingestion.lines import Chunk
 from ingestion.parse import Parsed, Parser
+from ingestion.privacy import CardWatch
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ODD_VALUES: tuple[Any, ...] = (
@@ -177,3 +178,21 @@ def test_plain_rows_take_the_fast_road(interface: str, monkeypatch: pytest.Monke
     )
     rows = parser.parse(Chunk(1, data)).rows
     assert rows and seen[0] >= 0.85 * len(rows)
+
+
+@pytest.mark.parametrize(
+    "interface", [name for name in interfaces() if load_contract(name).file_format == "jsonl"]
+)
+def test_an_unknown_field_sends_its_row_alone_to_the_other_road(interface: str) -> None:
+    contract = load_contract(interface)
+    made = records(contract, 1, 300, 0)
+    plain = Parser(contract, b"a key for tests", NOW)._columnwise(*_chunk_of(contract, made))
+    chosen = sorted(plain)[len(plain) // 2]
+    made[chosen]["never_heard_of"] = {"trunk": [1, None, {"deep": {}}]}
+    found = Parser(contract, b"a key for tests", NOW)._columnwise(*_chunk_of(contract, made))
+    assert len(plain) > 20 and sorted(found) == sorted(plain.keys() - {chosen})
+
+
+def _chunk_of(contract: Contract, made: list[dict[str, Any]]) -> tuple[Chunk, CardWatch]:
+    data = as_file(contract, made, Random(1))
+    return Chunk(1, data), CardWatch(data)
