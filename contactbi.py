@@ -429,8 +429,6 @@ def run(
             draft.rename(folder)
         _step(f"Sending the files of {folder} to the SFTP server, as a supplier does")
         send(settings, folder, report=_say)
-        _step("Starting Superset, and importing the dashboards")
-        _finish(dashboards_up)
         _step("Loading the files into the raw tables")
         for loaded in ingest_all(settings):
             if loaded.files_found:
@@ -454,7 +452,8 @@ def run(
         for feed in publish_feeds(settings, report=_say):
             _say(feed.as_text())
         _say(freeze(settings, "feed").as_text())
-        _step("Starting Airflow")
+        _step("Starting Superset and Airflow")
+        _finish(dashboards_up)
         _finish(airflow_up)
     _say(_where_to_look(settings))
 
