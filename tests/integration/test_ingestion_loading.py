@@ -225,6 +225,17 @@ def test_a_record_twice_in_a_file_is_loaded_once(db: Warehouse, tmp_path: Path) 
     ]
 
 
+def test_a_key_of_odd_characters_is_known_again(db: Warehouse, tmp_path: Path) -> None:
+    keys = ["a\\b", "a\tb", "a\nb\r", 'a"b', "a{b},c", "a\\", r"a\n", "NULL", r"\N", " a ", "ä\U0001f4de"]
+    records = [call(key) for key in keys]
+    put(tmp_path, name(), text(*records, *records))
+    put(tmp_path, name(), text(*records, call("another")))
+    first, second = (outcome.counts for outcome in run(db, tmp_path).outcomes)
+    assert (first.loaded, first.unchanged) == (len(records), len(records))
+    assert (second.loaded, second.unchanged) == (1, len(records))
+    assert {row[0] for row in db.all("select call_id from raw.telephony_call")} == {*keys, "another"}
+
+
 def test_any_order_and_any_repeats_give_one_content(db: Warehouse, tmp_path: Path) -> None:
     choose = random.Random(20260302)
     files = {}
