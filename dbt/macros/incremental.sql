@@ -17,7 +17,7 @@
     {{ key }} = any(array(select distinct changed.{{ key }} from {{ changed }} as changed))
 {%- endmacro %}
 
-{#- For marts by period: delete the changed periods, and those that now lie wholly before the first call. -#}
+{#- For marts by period: delete the changed periods, and those that now lie wholly before the spine. -#}
 {% macro replace_changed_periods(changed=none) -%}
     {%- if is_incremental() -%}
         delete from {{ this }} as stood
