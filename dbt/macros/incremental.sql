@@ -5,7 +5,7 @@
 -#}
 {% macro replace_changed(key, changed) -%}
     {%- if is_incremental() -%}
-        delete from {{ this }} where {{ key }} in (select {{ key }} from {{ changed }})
+        delete from {{ this }} where ({{ key }}) in (select {{ key }} from {{ changed }})
     {%- endif -%}
 {%- endmacro %}
 
@@ -23,6 +23,16 @@
         delete from {{ this }} as stood
         using {{ changed or ref('int_periods_changed') }} as changed
         where stood.grain = changed.grain and stood.period_start = changed.period_start
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
+    An index that dbt's own setting cannot say: over an expression, of another kind, or of some of the rows. It has no name of its own:
+    while a table is built anew, the one that it replaces still holds its names.
+-#}
+{% macro index_on(definition) -%}
+    {%- if not is_incremental() -%}
+        create index on {{ this }} {{ definition }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -77,3 +77,33 @@
     {{ instant_of_local("(" ~ local_time(period_start) ~ " + case " ~ grain ~ " when 'day' then interval '1 day' when 'week' then interval '7 days'"
         ~ " when 'month' then interval '1 month' when 'quarter' then interval '3 months' else interval '1 year' end)") }}
 {%- endmacro %}
+
+{#- The first whole hour at or after an instant. Whole hours of London are whole hours in UTC. -#}
+{% macro next_whole_hour(instant) -%}
+    date_bin('1 hour', {{ instant }} + interval '59 minutes 59.999999 seconds', timestamptz '2000-01-01 00:00:00+00')
+{%- endmacro %}
+
+{#- One row per whole hour in [first, last], both whole hours or not: column `snapshot_at`. -#}
+{% macro whole_hours(first, last, alias) -%}
+    generate_series({{ next_whole_hour(first) }}, {{ last }}, interval '1 hour') as {{ alias }} (snapshot_at)
+{%- endmacro %}
+
+{#- Whole hours from one instant to a later one; below zero when it is earlier. -#}
+{% macro whole_hours_between(earlier, later) -%}
+    floor({{ seconds_between(earlier, later) }} / 3600)::integer
+{%- endmacro %}
+
+{#- The stretches [from, to) of a group put together where they meet: one row each, with the columns `begins` and `ends`. -#}
+{% macro joined_stretches(stretches, begins, ends, key) -%}
+    select
+        joined.{{ key }},
+        lower(joined.stretch) as begins,
+        upper(joined.stretch) as ends
+    from (
+        select
+            {{ key }},
+            unnest(range_agg(tstzrange({{ begins }}, {{ ends }}))) as stretch
+        from {{ stretches }}
+        group by {{ key }}
+    ) as joined
+{%- endmacro %}

@@ -22,7 +22,13 @@ from transformation.build import build, invoke
 pytestmark = pytest.mark.services
 PROJECT = CHECKOUT / "dbt"
 # They read what the last build left: see the source `last_build`.
-SOURCE_READERS_BESIDE_STAGING = {"int_call_ids_changed", "int_contact_ids_changed", "int_intervals_changed"}
+SOURCE_READERS_BESIDE_STAGING = {
+    "int_backlog_intervals_changed",
+    "int_backlog_intervals_moved",
+    "int_call_ids_changed",
+    "int_contact_ids_changed",
+    "int_intervals_changed",
+}
 RAW_SOURCE = "source.contactbi.last_build"
 
 
@@ -125,6 +131,7 @@ def test_names_and_folders_follow_the_layers(models: dict[str, dict[str, Any]]) 
         "marts/annex_b/": r"(annex_b|service_level|time_to_abandon)_[a-z_]+",
         "marts/kpi/": r"kpi_[a-z_]+",
         "marts/segments/": r"(customer_segments|segment_profiles)",
+        "marts/email/": r"email_[a-z_]+",
         "marts/quality/": r"[a-z_]+",
         "marts/wip/": r"wip_[a-z_]+",
         "feeds/": r"feed_[a-z_]+_v[0-9]+",

@@ -4,7 +4,7 @@
         {'columns': ['_build_id']},
     ],
     pre_hook="{{ replace_changed_periods() }}",
-    post_hook="create index if not exists annex_b_calls_incomplete on {{ this }} (period_start) where not is_complete",
+    post_hook="{{ index_on('(period_start) where not is_complete') }}",
 ) }}
 
 with periods as (

@@ -1,6 +1,7 @@
 {{ config(
-    indexes=[{'columns': ['call_id', 'leg_no'], 'unique': true}],
+    indexes=[{'columns': ['call_id', 'leg_no'], 'unique': true}, {'columns': ['queued_at']}],
     pre_hook="{{ replace_changed('call_id', ref('int_call_ids_changed')) }}",
+    post_hook="{{ index_on('(queued_at) where ' ~ waits_long()) }}",
 ) }}
 
 with calls as (

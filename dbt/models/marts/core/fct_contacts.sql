@@ -10,6 +10,11 @@
         {'columns': ['_build_id']},
     ],
     pre_hook="{{ replace_changed('contact_id', ref('int_contact_ids_changed')) }}",
+    post_hook=[
+        "{{ index_on('using gist ((' ~ stay_in_wip(this.identifier) ~ \")) where channel = 'callback' and queued_at is not null\") }}",
+        "{{ index_on('using gist ((' ~ stay_in_wip(this.identifier) ~ \")) where channel = 'email' and queued_at is not null\") }}",
+        "{{ index_on(\"(channel) where channel in ('callback', 'email')\") }}",
+    ],
 ) }}
 
 {%- set channels = [

@@ -1,0 +1,117 @@
+{{ config(unlogged=true, indexes=[{'columns': ['contact_id']}]) }}
+
+with build as (
+
+    select * from {{ ref('stg_ops__builds') }}
+
+),
+
+contacts as (
+
+    select
+        contacts.*,
+        case
+            when contacts.outcome in ('cancelled', 'expired') then contacts.outcome
+            when
+                contacts.channel = 'email' and (contacts.answered_at is null or contacts.ended_at < contacts.answered_at)
+                then 'transferred'
+        end as resolution
+    from {{ ref('fct_contacts') }} as contacts
+    where
+        contacts.channel in ('callback', 'email')
+        and contacts.direction = case contacts.channel when 'email' then 'inbound' else 'outbound' end
+        {%- if not is_full_build() %}
+        and contacts.contact_id in (select changed.contact_id from {{ ref('int_contact_ids_changed') }} as changed)
+        {%- endif %}
+
+),
+
+callback_events as (
+
+    {{ current_callback_events(
+        is_full_build(), ref('stg_telephony__callback_events'), ref('stg_telephony__callback_event_versions')
+    ) }}
+
+),
+
+final as (
+
+    select
+        contact_id,
+        channel,
+        line_of_business,
+        case channel when 'email' then 'received' else 'generated' end as event,
+        queued_at as occurred_at,
+        null::integer as age_hours,
+        1 as wip_change
+    from contacts
+    where queued_at is not null
+
+    union all
+
+    -- Work that is completed counts by its own time, even when a cancellation came first.
+    select
+        contact_id,
+        channel,
+        line_of_business,
+        case channel when 'email' then 'replied' else 'connected' end as event,
+        answered_at as occurred_at,
+        {{ whole_hours_between('queued_at', 'answered_at') }} as age_hours,
+        0 as wip_change
+    from contacts
+    where answered_at is not null
+
+    union all
+
+    select
+        contact_id,
+        channel,
+        line_of_business,
+        resolution as event,
+        ended_at as occurred_at,
+        null::integer as age_hours,
+        0 as wip_change
+    from contacts
+    where
+        resolution is not null
+        and ended_at is not null
+
+    union all
+
+    -- What was resolved before it was asked for comes and goes at one instant.
+    select
+        contact_id,
+        channel,
+        line_of_business,
+        'left' as event,
+        greatest(queued_at, ended_at) as occurred_at,
+        null::integer as age_hours,
+        -1 as wip_change
+    from contacts
+    where
+        queued_at is not null
+        and ended_at is not null
+
+    union all
+
+    select
+        contacts.contact_id,
+        contacts.channel,
+        contacts.line_of_business,
+        'attempts' as event,
+        callback_events.occurred_at,
+        null::integer as age_hours,
+        0 as wip_change
+    from callback_events
+    cross join build
+    inner join contacts
+        on
+            callback_events.callback_id = contacts.source_id
+            and contacts.channel = 'callback'
+    where
+        callback_events.event = 'attempted'
+        and callback_events.occurred_at <= build.as_of
+
+)
+
+select * from final

@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ wip_by_age('callback', 'annex_b_callbacks', 'callbacks') }}

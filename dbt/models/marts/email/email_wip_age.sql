@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ wip_by_age('email', 'email_volumes', 'emails') }}
