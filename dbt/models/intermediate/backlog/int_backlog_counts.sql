@@ -13,29 +13,62 @@ build as (
 
 ),
 
-within_days as (
+quarters as (
 
     select
-        periods.channel,
-        periods.grain,
-        periods.period_start,
+        hours.channel,
+        hours.period_start + quarters.minutes * interval '1 minute' as interval_start
+    from periods as hours
+    cross join (values (0), (15), (30), (45)) as quarters (minutes)
+    where hours.grain = 'hour'
+
+),
+
+in_quarters as (
+
+    select
+        quarters.channel,
+        quarters.interval_start,
         coalesce(moves.line_of_business, 'ALL') as line_of_business,
         moves.event,
         moves.age_hours,
         count(*) as items
-    from periods
+    from quarters
     cross join build
     inner join {{ ref('int_backlog_moves') }} as moves
         on
-            periods.channel = moves.channel
-            and periods.period_start <= moves.occurred_at
-            and least(periods.period_end, build.as_of) > moves.occurred_at
-    where periods.is_within_day
+            quarters.channel = moves.channel
+            and quarters.interval_start = moves.interval_start
+    where moves.occurred_at < build.as_of
     group by
         grouping sets (
-            (periods.channel, periods.grain, periods.period_start, moves.line_of_business, moves.event, moves.age_hours),
-            (periods.channel, periods.grain, periods.period_start, moves.event, moves.age_hours)
+            (quarters.channel, quarters.interval_start, moves.line_of_business, moves.event, moves.age_hours),
+            (quarters.channel, quarters.interval_start, moves.event, moves.age_hours)
         )
+
+),
+
+within_days as (
+
+    {% for grain, period_start, _ in period_bounds() if grain in ('15min', '30min', 'hour') -%}
+    select
+        periods.channel,
+        periods.grain,
+        periods.period_start,
+        instants.line_of_business,
+        instants.event,
+        instants.age_hours,
+        sum(instants.items) as items
+    from in_quarters as instants
+    inner join periods
+        on
+            instants.channel = periods.channel
+            and periods.grain = '{{ grain }}'
+            and {{ period_start }} = periods.period_start
+    group by
+        periods.channel, periods.grain, periods.period_start, instants.line_of_business, instants.event, instants.age_hours
+    {{ "union all" if not loop.last }}
+    {% endfor %}
 
 ),
 

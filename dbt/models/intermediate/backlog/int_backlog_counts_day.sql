@@ -32,8 +32,8 @@ final as (
     inner join {{ ref('int_backlog_moves') }} as moves
         on
             days.channel = moves.channel
-            and days.period_start <= moves.occurred_at
-            and least(days.period_end, build.as_of) > moves.occurred_at
+            and days.period_start = moves.day_start
+    where moves.occurred_at < build.as_of
     group by
         grouping sets (
             (days.channel, days.period_start, moves.line_of_business, moves.event, moves.age_hours),

@@ -18,7 +18,7 @@ first_moves as (
     {% for channel, _, _ in backlog_channels() -%}
     select
         '{{ channel }}' as channel,
-        min(moves.occurred_at) as occurred_at
+        min(moves.interval_start) as interval_start
     from {{ ref('int_backlog_moves') }} as moves
     where moves.channel = '{{ channel }}'
     {{ "union all" if not loop.last }}
@@ -49,7 +49,7 @@ spines as (
     select
         last_starts.channel,
         last_starts.interface,
-        least(first_call.interval_start, {{ interval_of('first_moves.occurred_at') }}) as spine_start,
+        least(first_call.interval_start, first_moves.interval_start) as spine_start,
         last_starts.spine_start as last_spine_start
     from last_starts
     cross join first_call

@@ -61,6 +61,8 @@ moves as (
         on
             first_ends.channel = moves.channel
             and first_ends.counted_at < moves.occurred_at
+            -- Follows from the line above, and is what the index is over.
+            and {{ interval_of('first_ends.counted_at') }} <= moves.interval_start
     where moves.wip_change <> 0
 
 ),
