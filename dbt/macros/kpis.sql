@@ -32,6 +32,10 @@
          'where': 'x_days = 7', 'numerator': 'resolved', 'denominator': 'answered_with_number', 'pending': 'immature'},
         {'code': 'REPEAT_CALLS', 'mart': ref('annex_b_repeat_callers'), 'line': 'line', 'changed': ref('int_caller_periods_changed'),
          'numerator': 'repeat_calls', 'denominator': 'calls_with_number', 'pending': '0'},
+        {'code': 'CALLBACKS_24H', 'mart': ref('int_kpi_callbacks'), 'line': 'line', 'changed': backlog_periods_changed('callback'),
+         'numerator': 'in_time', 'denominator': 'completed', 'pending': '0'},
+        {'code': 'EMAILS_48H', 'mart': ref('int_kpi_emails'), 'line': 'line', 'changed': backlog_periods_changed('email'),
+         'numerator': 'in_time', 'denominator': 'completed', 'pending': '0'},
     ]) }}
 {%- endmacro %}
 
@@ -73,4 +77,41 @@
         {%- do pairs.append((of_it, changed)) -%}
     {%- endfor -%}
     {{ return(pairs) }}
+{%- endmacro %}
+
+{#-
+    What was completed in each period of a mart of volumes, and what of that was younger than some whole hours. Looked up period by period,
+    so that a build reads only the periods that it writes anew.
+-#}
+{% macro completed_within(volumes, ages, counted_as, hours) -%}
+with volumes as (
+
+    select * from {{ volumes }}
+
+),
+
+final as (
+
+    select
+        volumes.grain,
+        volumes.period_start,
+        volumes.line,
+        done.in_time,
+        done.completed,
+        volumes._build_id
+    from volumes
+    cross join lateral (
+        select
+            coalesce(sum(case when ages.age_hours < {{ hours }} then ages.{{ counted_as }} else 0 end), 0)::bigint as in_time,
+            coalesce(sum(ages.{{ counted_as }}), 0)::bigint as completed
+        from {{ ages }} as ages
+        where
+            ages.grain = volumes.grain
+            and ages.period_start = volumes.period_start
+            and ages.line = volumes.line
+    ) as done
+
+)
+
+select * from final
 {%- endmacro %}

@@ -120,6 +120,35 @@ repeats as (
 
 ),
 
+work_done as (
+
+    {% for code, channel, item_kind, hours in [('CALLBACKS_24H', 'callback', 'call-back', 24), ('EMAILS_48H', 'email', 'e-mail', 48)] -%}
+    select
+        '{{ code }}' as kpi_code,
+        null::text as grain,
+        '{{ item_kind }}' as item_kind,
+        contacts.source_id as item_id,
+        contacts.line_of_business,
+        contacts.answered_at as counted_at,
+        case
+            when {{ whole_hours_between('contacts.queued_at', 'contacts.answered_at') }} < {{ hours }} then 1 else 0
+        end::numeric as numerator,
+        case when contacts.queued_at is null then 0 else 1 end::numeric as denominator,
+        {{ seconds_between('contacts.queued_at', 'contacts.answered_at') }} as measured_seconds,
+        case when contacts.queued_at is null then 'Nobody asked for it: it has no age' end as exclusion,
+        contacts.record_version,
+        contacts._file_id,
+        contacts._line_number
+    from {{ ref('fct_contacts') }} as contacts
+    where
+        contacts.channel = '{{ channel }}'
+        and contacts.direction = '{{ 'inbound' if channel == 'email' else 'outbound' }}'
+        and contacts.answered_at is not null
+    {{ "union all" if not loop.last }}
+    {% endfor %}
+
+),
+
 slots as (
 
     select
@@ -162,7 +191,7 @@ published_files as (
 
 items as (
 
-    {% for items in ['of_calls', 'resolutions', 'slots', 'published_files'] -%}
+    {% for items in ['of_calls', 'resolutions', 'work_done', 'slots', 'published_files'] -%}
     select
         kpi_code,
         grain,
