@@ -16,8 +16,9 @@ import psycopg
 from infra import local
 from infra.postgres import warehouse_url
 from infra.settings import Settings, load_settings
-from tests.bench.incremental_build import bench_build
+from tests.bench.incremental_build import LAST_DAY, bench_build
 from tests.bench.ingest import bench_ingest, bench_memory
+from tests.bench.queries import bench_queries
 
 
 def main() -> None:
@@ -71,7 +72,10 @@ def main() -> None:
                 print(short.as_text())
                 print(long.as_text())
                 ratio = long.added_seconds / short.added_seconds
-                print(f"One new file, long history against short: ratio {ratio:.2f}.")
+                print(f"One new file, long history against short: ratio {ratio:.2f}.", flush=True)
+                # The settings that the loop left are those of the long history.
+                for query in bench_queries(load_settings(), LAST_DAY):
+                    print(query.as_text(), flush=True)
         finally:
             local.down(settings, None, report=print)
 

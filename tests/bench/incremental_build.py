@@ -64,8 +64,9 @@ def bench_build(settings: Settings, folder: Path, days: int, calls_per_day: int)
     for name in names[names.index(new[0]) :]:
         (folder / name).rename(later / name)
     history = names[: names.index(new[0])]
-    for first in range(0, len(history), _FILES_OF_A_WEEK):
-        _join([folder / name for name in history[first : first + _FILES_OF_A_WEEK]])
+    weeks = [history[first : first + _FILES_OF_A_WEEK] for first in range(0, len(history), _FILES_OF_A_WEEK)]
+    for before_new, week in enumerate(reversed(weeks), start=1):
+        _join([folder / name for name in week], _sequence(new[0]) - before_new)
     as_of = datetime(LAST_DAY.year, LAST_DAY.month, LAST_DAY.day, tzinfo=UTC) + timedelta(hours=12)
     ingest(settings, "telephony_call", str(folder))
     full = _timed_build(settings, as_of)
@@ -78,14 +79,29 @@ def bench_build(settings: Settings, folder: Path, days: int, calls_per_day: int)
     return BuildBench(days, row[0] if row else 0, full, statistics.median(added))
 
 
-def _join(files: list[Path]) -> None:
-    """Make of some files one, under the name of the last: history is to be built on, not to be loaded slowly."""
-    with (files[-1].with_suffix(".part")).open("wb") as whole:
+def _join(files: list[Path], sequence: int) -> None:
+    """Make of some files one, with the stamp of the last: history is to be built on, not to be loaded slowly.
+
+    It takes a sequence number of its own, so that no file seems to be missing.
+    """
+    last = files[-1].name
+    whole = files[-1].with_name(last.replace(f"_{_digits(last)}.", f"_{sequence:0{len(_digits(last))}d}."))
+    part = whole.with_suffix(".part")
+    with part.open("wb") as joined:
         for path in files:
-            whole.write(path.read_bytes())  # gzip members one after another are one gzip
+            joined.write(path.read_bytes())  # gzip members one after another are one gzip
             path.unlink()
             path.with_name(f"{path.name}.sha256").unlink(missing_ok=True)
-    files[-1].with_suffix(".part").rename(files[-1])
+    part.rename(whole)
+
+
+def _digits(name: str) -> str:
+    """The sequence number in the name of a file, as it is written."""
+    return name.split(".", 1)[0].rsplit("_", 1)[1]
+
+
+def _sequence(name: str) -> int:
+    return int(_digits(name))
 
 
 def _timed_build(settings: Settings, as_of: datetime) -> float:

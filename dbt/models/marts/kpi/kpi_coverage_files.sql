@@ -33,7 +33,7 @@ days as (
         sum(rows_read) as rows_read,
         sum(rows_quarantined) as rows_quarantined
     from files
-    group by 1, 2
+    group by interface, stamp_date
 
 ),
 
@@ -48,9 +48,26 @@ periods as (
         sum(rows_quarantined) as rows_quarantined,
         max(stamp_date) as last_stamp_date
     from days
-    group by 1, 3
+    group by interface, local_start
     {{ "union all" if not loop.last }}
     {% endfor %}
+
+),
+
+missing_in_periods as (
+
+    select
+        periods.interface,
+        periods.grain,
+        periods.local_start,
+        sum(missing.files_missing)::bigint as files_missing
+    from periods
+    inner join missing
+        on
+            periods.interface = missing.interface
+            and periods.local_start <= missing.last_date
+            and periods.last_stamp_date >= missing.first_date
+    group by periods.interface, periods.grain, periods.local_start
 
 ),
 
@@ -61,15 +78,13 @@ final as (
         periods.grain,
         {{ instant_of_local('periods.local_start') }} as period_start,
         {{ ratio('periods.rows_quarantined', 'periods.rows_read') }} as quarantined_share,
-        coalesce((
-            select sum(missing.files_missing)
-            from missing
-            where
-                periods.interface = missing.interface
-                and periods.local_start <= missing.last_date
-                and periods.last_stamp_date >= missing.first_date
-        ), 0)::bigint as missing_files
+        coalesce(missing_in_periods.files_missing, 0) as missing_files
     from periods
+    left join missing_in_periods
+        on
+            periods.interface = missing_in_periods.interface
+            and periods.grain = missing_in_periods.grain
+            and periods.local_start = missing_in_periods.local_start
 
 )
 
