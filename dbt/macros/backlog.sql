@@ -52,19 +52,31 @@ hours as (
 
 ),
 
-final as (
+by_line as (
 
     select
         hours.snapshot_at,
-        lines.line_of_business as line,
+        contacts.line_of_business,
         {{ whole_hours_between('contacts.queued_at', 'hours.snapshot_at') }} as age_hours,
-        count(*) as {{ counted_as }}
+        count(*) as items
     from hours
     inner join {{ ref('fct_contacts') }} as contacts
         on
             {{ is_in_wip('contacts', channel, 'hours.snapshot_at') | indent(12) }}
-    inner join lines on lines.is_total or contacts.line_of_business = lines.line_of_business
     group by 1, 2, 3
+
+),
+
+final as (
+
+    select
+        by_line.snapshot_at,
+        lines.line_of_business as line,
+        by_line.age_hours,
+        sum(by_line.items)::bigint as {{ counted_as }}
+    from by_line
+    inner join lines on lines.is_total or by_line.line_of_business = lines.line_of_business
+    group by by_line.snapshot_at, lines.line_of_business, by_line.age_hours
 
 )
 

@@ -49,8 +49,9 @@ changes as (
             written.channel = moves.channel
             and written.line in (moves.line_of_business, 'ALL')
             and moves.interval_start in (written.period_start, written.period_start + interval '15 minutes')
-            and moves.occurred_at > written.period_start
-            and moves.occurred_at <= written.counted_at
+    where
+        moves.occurred_at > written.period_start
+        and moves.occurred_at <= written.counted_at
     group by written.channel, written.line, written.period_start
 
 )

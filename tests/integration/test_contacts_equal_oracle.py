@@ -428,7 +428,7 @@ class House:
         moments = oracle.moments()
         chosen = random.Random(1).sample(moments, min(len(moments), 150))
         instants = {at - timedelta(microseconds=each) for at in chosen for each in (0, 1)}
-        instants |= {as_of, moments[0] - timedelta(days=400)}
+        instants |= {as_of, as_of - timedelta(days=400)}
         for function, key in FUNCTIONS.items():
             expected = [{"instant": at, **row} for at in instants for row in getattr(oracle, function)(at)]
             found = self.rows(
@@ -437,7 +437,7 @@ class House:
                 ).format(Identifier(function)),
                 [list(instants)],
             )
-            assert assert_equal_rows(expected, found, key) > len(chosen)
+            assert not (expected or found) or assert_equal_rows(expected, found, key)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,217 @@
+"""Call-backs and e-mails at the instants that are easily miscounted, in whatever order their files arrive.
+
+Events lie on the edges of quarter hours and whole hours as often as not, over the night on which the clocks go back;
+some are corrected to another time or another call-back. Files that arrive in another order, with builds in between or
+without, give the same marts.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from infra.postgres import warehouse_url
+from infra.settings import Settings
+from ingestion.raw_tables import ensure_raw_tables
+from tests.integration.test_contacts_equal_oracle import KEYS, House, at, write
+
+pytestmark = pytest.mark.services
+
+START = datetime(2026, 10, 24, 12, tzinfo=UTC)
+END = START + timedelta(hours=30)
+LINES = ["PAL", "ABI", None, "ALL"]
+BACKLOG = [table for table in KEYS if table.startswith(("annex_b_callback", "email_"))]
+
+
+class Edges:
+    """Draws rows of calls, call-backs and e-mails."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.rows: dict[str, list[dict[str, Any]]] = {}
+        for number in range(25):
+            self.callback(number)
+            self.email(number)
+        for number in range(3):
+            self.call(number)
+
+    def moment(self, after: datetime = START) -> datetime:
+        """A quarter hour or a whole hour, or an instant just before or after it, or any other."""
+        minutes = self.random.choice([15, 60])
+        steps = self.random.choice([0, 0, 1, 2, 5, 20, 60])
+        edge = after - timedelta(
+            minutes=after.minute % minutes, seconds=after.second, microseconds=after.microsecond
+        )
+        edge += timedelta(
+            minutes=minutes * steps, microseconds=self.random.choice([0, 0, 0, -1, 1, 400_000_000])
+        )
+        return max(edge, START)
+
+    def send(self, interface: str, row: dict[str, Any]) -> None:
+        self.rows.setdefault(interface, []).append(row)
+
+    def callback(self, number: int) -> None:
+        moment = self.moment(START + timedelta(hours=self.random.randint(0, 20)))
+        for place, event in enumerate(
+            ["requested", *self.random.choices(["attempted", "connected", "cancelled", "expired"], k=3)]
+        ):
+            row = {
+                "event_id": f"e{number}-{place}",
+                "callback_id": f"b{number}",
+                "channel": "voice",
+                "dialled_number": f"+44163296000{self.random.randint(1, 5)}",
+                "event": event,
+                "occurred_at": at(moment),
+                "outcome": self.random.choice(["no_answer", "connected"]) if event == "attempted" else None,
+            }
+            if not (event == "requested" and number % 8 == 0):
+                self.send("callback_event", row)
+            if self.random.random() < 0.25:
+                corrected = {"occurred_at": at(self.moment(moment)), "callback_id": f"b{number + number % 2}"}
+                self.send("callback_event", row | corrected)
+            if self.random.random() < 0.3:
+                break
+            # At the same instant, later, or (a clock that is wrong) before the request.
+            moment = self.moment(moment - timedelta(hours=self.random.choice([0, 0, 0, 2])))
+
+    def email(self, number: int) -> None:
+        received = self.moment(START + timedelta(hours=self.random.randint(0, 20)))
+        ends = [max(received, self.moment(received)) for _ in range(2)]
+        row = {
+            "message_id": f"m{number}",
+            "record_version": 1,
+            "emitted_at": at(received),
+            "thread_id": "t",
+            "direction": "inbound",
+            "mailbox": "pal",
+            "line_of_business": self.random.choice(LINES),
+            "from_address": "one@example.com",
+            "received_at": at(received),
+            "replied_at": None,
+            "agent_id": None,
+            "reason_codes": [],
+            "transferred_to": None,
+            "transferred_at": None,
+            "is_complaint": False,
+        }
+        self.send("email_message", row)
+        if self.random.random() < 0.7:
+            self.send("email_message", row | {"record_version": 2, "replied_at": at(ends[0])})
+        if self.random.random() < 0.4:
+            passed_on = {"record_version": 3, "transferred_to": "csmt", "transferred_at": at(ends[1])}
+            kept = {"replied_at": self.random.choice([at(ends[0]), at(ends[1]), None])}
+            self.send(
+                "email_message", row | passed_on | kept | {"line_of_business": self.random.choice(LINES)}
+            )
+
+    def call(self, number: int) -> None:
+        received = START + timedelta(hours=2 + number)
+        self.send(
+            "telephony_call",
+            {
+                "call_id": f"c{number}",
+                "record_version": 1,
+                "emitted_at": at(received),
+                "is_test": False,
+                "dialled_number": "+441632960001",
+                "caller_number": None,
+                "language": "en",
+                "received_at": at(received),
+                "ivr_outcome": "queued",
+                "legs": [
+                    {
+                        "leg_no": 1,
+                        "queue": "PAL_GENERAL",
+                        "queued_at": at(received),
+                        "left_at": at(received + timedelta(hours=number)),
+                        "end_reason": "abandoned",
+                    }
+                ],
+                "ended_at": at(received + timedelta(hours=number)),
+            },
+        )
+
+    def files(self, folder: Path) -> list[Path]:
+        """Four files of each interface but calls, with one number left out, and one file of calls."""
+        written = []
+        for interface, rows in self.rows.items():
+            shares: list[list[dict[str, Any]]] = [
+                [] for _ in range(1 if interface == "telephony_call" else 4)
+            ]
+            for row in rows:
+                self.random.choice(shares).append(row)
+            for number, share in enumerate(shares, start=1):
+                stamp = START + timedelta(hours=7 * number)
+                written.append(write(folder, interface, stamp, number + (number > 2), share))
+        return written
+
+
+@pytest.fixture
+def new_house(
+    instance: Settings,
+    make_settings: Callable[..., Settings],
+    superuser_url: Callable[..., str],
+    tmp_path: Path,
+) -> Callable[[], AbstractContextManager[House]]:
+    """A house that begins with an empty warehouse and is taken down afterwards."""
+
+    @contextmanager
+    def one() -> Iterator[House]:
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(superuser_url(instance), autocommit=True) as server:
+            server.execute(
+                SQL("create database {} template pristine owner contactbi").format(Identifier(name))
+            )
+            address = warehouse_url(instance).set(database=name).render_as_string(hide_password=False)
+            settings = make_settings(instance.home, database_url=address)
+            ensure_raw_tables(settings)
+            inbox = tmp_path / name
+            inbox.mkdir()
+            yield House(settings, inbox)
+            server.execute(SQL("drop database {} with (force)").format(Identifier(name)))
+
+    return one
+
+
+def test_any_order_of_the_files_gives_the_same_marts(
+    new_house: Callable[[], AbstractContextManager[House]], tmp_path: Path
+) -> None:
+    edges = Edges(20261025)
+    sent = tmp_path / "sent"
+    sent.mkdir()
+    files = edges.files(sent)
+    with new_house() as house:
+        # The second and the third look from the edge of a quarter hour, where something happens at that very instant.
+        order = edges.random.sample(files, len(files))
+        for some, as_of in (
+            (order[:3], START + timedelta(hours=9, minutes=7)),
+            (order[3:5], START + timedelta(hours=14)),
+            (order[5:8], START + timedelta(hours=24, minutes=15)),
+            (order[8:], END),
+        ):
+            house.arrive(some)
+            house.build(as_of)
+            house.compare(as_of)
+        assert all(house.compare(END)[table] for table in BACKLOG)
+        findings = {
+            row["finding"] for row in house.rows("select distinct finding from marts.backlog_findings")
+        }
+        assert findings >= {"never_requested", "resolved_before_it_began", "completed_after_resolution"}
+        with pytest.raises(
+            psycopg.errors.DatetimeFieldOverflow, match="ask for that instant or an earlier one"
+        ):
+            house.rows("select * from marts.callback_wip_at(%s)", [END + timedelta(microseconds=1)])
+        first = {table: house.whole(table) for table in BACKLOG}
+    with new_house() as house:
+        house.arrive(edges.random.sample(files, len(files)))
+        house.build(END)
+        assert {table: house.whole(table) for table in BACKLOG} == first
