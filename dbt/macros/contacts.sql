@@ -12,14 +12,15 @@
 
 {#-
     The current record of each contact of a channel that this build writes anew. A full build reads them all at once; otherwise there is
-    one look-up by key for each, so that the cost does not grow with history.
+    one look-up by key for each, so that the cost does not grow with history. For records that are no contacts give `changed`: a query
+    with the column source_id.
 -#}
-{% macro current_records(is_full, channel, current, versions, key, kind='record') -%}
+{% macro current_records(is_full, channel, current, versions, key, kind='record', changed=none) -%}
     {%- if is_full -%}
     select * from {{ current }}
     {%- else -%}
     select records.*
-    from ({{ changed_contacts(channel) }}) as changed
+    from ({{ changed or changed_contacts(channel) }}) as changed
     cross join lateral (
         select versions.*
         from {{ versions }} as versions

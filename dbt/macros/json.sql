@@ -29,3 +29,8 @@
 {% macro json_number(column, name) -%}
     ({{ column }} ->> '{{ name }}')::numeric
 {%- endmacro %}
+
+{#- True when a JSON list holds a text. -#}
+{% macro json_list_holds(list, text) -%}
+    {{ list }} @> to_jsonb({{ text }})
+{%- endmacro %}

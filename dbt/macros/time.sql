@@ -25,6 +25,11 @@
     date_bin('1 hour', {{ instant }}, timestamptz '2000-01-01 00:00:00+00')
 {%- endmacro %}
 
+{#- The end of the quarter hour in which what ends at an instant passed. -#}
+{% macro interval_end_of(instant) -%}
+    ({{ interval_of(instant ~ " - interval '1 microsecond'") }} + interval '15 minutes')
+{%- endmacro %}
+
 {#- Exact seconds from one instant to a later one, to the microsecond. -#}
 {% macro seconds_between(earlier, later) -%}
     extract(epoch from {{ later }} - {{ earlier }})

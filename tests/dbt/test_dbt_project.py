@@ -23,11 +23,13 @@ pytestmark = pytest.mark.services
 PROJECT = CHECKOUT / "dbt"
 # They read what the last build left: see the source `last_build`.
 SOURCE_READERS_BESIDE_STAGING = {
+    "int_agent_stretches_changed",
     "int_backlog_intervals_changed",
     "int_backlog_intervals_moved",
     "int_call_ids_changed",
     "int_contact_ids_changed",
     "int_intervals_changed",
+    "int_volume_intervals_changed",
 }
 RAW_SOURCE = "source.contactbi.last_build"
 
@@ -132,6 +134,10 @@ def test_names_and_folders_follow_the_layers(models: dict[str, dict[str, Any]]) 
         "marts/kpi/": r"kpi_[a-z_]+",
         "marts/segments/": r"(customer_segments|segment_profiles)",
         "marts/email/": r"email_[a-z_]+",
+        "marts/webchat/": r"webchat_[a-z_]+",
+        "marts/text/": r"text_[a-z_]+",
+        "marts/workforce/": r"agent_[a-z_]+",
+        "marts/contacts/": r"(contact|complaint)_[a-z_]+",
         "marts/quality/": r"[a-z_]+",
         "marts/wip/": r"wip_[a-z_]+",
         "feeds/": r"feed_[a-z_]+_v[0-9]+",
@@ -179,6 +185,7 @@ MAPPINGS = {
     "dialled_numbers": ["dialled_number"],
     "queues": ["queue"],
     "reason_codes": ["reason_code", "channel"],
+    "opening_hours": ["line_of_business", "day_kind"],
 }
 
 

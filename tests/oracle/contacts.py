@@ -15,11 +15,12 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import holidays
 import phonenumbers
 
 from tests.oracle.calls import call_of
@@ -44,6 +45,7 @@ QUEUE_OUTCOMES = {
     "open": "open",
 }
 FAILED_TEXTS = ("failed", "undelivered", "undeliverable", "rejected", "expired")
+BANK_HOLIDAYS = holidays.country_holidays("GB", subdiv="ENG")
 BANDS = ((0, 7), (7, 14), (14, 21), (21, 42), (42, 70), (70, None))
 
 
@@ -105,6 +107,7 @@ class Contacts:
                     "channel": channel,
                     "received_date": received_at.astimezone(LONDON).date(),
                     "interval_start": period_start("15min", received_at),
+                    "is_in_opening_hours": is_open(contact["line_of_business"], received_at),
                     "is_answered": contact["answered_at"] is not None,
                     "has_complaint": contact["source_id"] in complained_of,
                     **contact,
@@ -125,6 +128,7 @@ class Contacts:
                         for name in ("contact_id", "channel", "line_of_business", "is_test")
                     },
                     "received_date": contact["received_date"],
+                    "is_in_opening_hours": contact["is_in_opening_hours"],
                     "position": position,
                     "reason_code": code,
                     "is_primary": code == contact["primary_reason_code"],
@@ -471,6 +475,19 @@ class Contacts:
 
     def _hash(self, text: str) -> str:
         return hmac.new(self._secret, text.encode(), "sha256").hexdigest()
+
+
+def is_open(line: str, instant: datetime) -> bool:
+    """Whether a line is open at an instant: the hours of the contract, and bank holidays from the library."""
+    local = instant.astimezone(LONDON)
+    hours: tuple[time, time] | None = (time(8), time(20))
+    if local.date() in BANK_HOLIDAYS or local.weekday() > 4:
+        hours = (time(9), time(17, 30))
+    if line == "PVS":
+        hours = (time(9), time(13) if local.weekday() == 5 else time(17))
+        if local.date() in BANK_HOLIDAYS or local.weekday() == 6:
+            hours = None
+    return hours is not None and hours[0] <= local.time() < hours[1]
 
 
 def _agreed_codes() -> dict[tuple[str, str], list[tuple[date, date]]]:

@@ -19,6 +19,7 @@ at_as_of as (
         sessions.*,
         {{ happened('sessions.queued_at', 'build.as_of') }} as queued,
         {{ happened('sessions.accepted_at', 'build.as_of') }} as accepted,
+        {{ happened('sessions.first_response_at', 'build.as_of') }} as first_response,
         {{ happened('sessions.ended_at', 'build.as_of') }} as ended,
         case when sessions.ended_at is null or sessions.ended_at <= build.as_of then sessions.end_reason end as reason,
         case when sessions.accepted_at is null or sessions.accepted_at <= build.as_of then sessions.agent_id end as agent
@@ -62,7 +63,11 @@ final as (
         record_version,
         emitted_at,
         _file_id,
-        _line_number
+        _line_number,
+        -- Of webchats alone, and so not in fct_contacts.
+        {{ seconds_between('accepted', 'first_response') }} as first_response_seconds,
+        messages_customer,
+        messages_agent
     from at_as_of
 
 )

@@ -62,6 +62,7 @@ final as (
         contacts.line_of_business,
         contacts.is_test,
         contacts.received_date,
+        contacts.is_in_opening_hours,
         codes_once.place::integer as position,
         codes_once.reason_code,
         coalesce(codes_once.reason_code = contacts.primary_reason_code, false) as is_primary,

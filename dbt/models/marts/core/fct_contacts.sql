@@ -14,6 +14,7 @@
         "{{ index_on('using gist ((' ~ stay_in_wip(this.identifier) ~ \")) where channel = 'callback' and queued_at is not null\") }}",
         "{{ index_on('using gist ((' ~ stay_in_wip(this.identifier) ~ \")) where channel = 'email' and queued_at is not null\") }}",
         "{{ index_on(\"(channel) where channel in ('callback', 'email')\") }}",
+        "{{ index_on(\"(channel, received_at) where channel in ('webchat', 'text')\") }}",
     ],
 ) }}
 
@@ -59,6 +60,31 @@ complained_of as (
 
 ),
 
+opening_hours as (
+
+    select * from {{ ref('opening_hours') }}
+
+),
+
+placed as (
+
+    select
+        contacts.*,
+        coalesce(lines.line_of_business, 'UNMAPPED') as known_line,
+        {{ local_date('contacts.received_at') }} as received_date,
+        {{ local_time('contacts.received_at') }}::time as received_time,
+        case
+            when bank_holidays.holiday_date is not null then 'bank_holiday'
+            when extract(isodow from {{ local_date('contacts.received_at') }}) = 6 then 'saturday'
+            when extract(isodow from {{ local_date('contacts.received_at') }}) = 7 then 'sunday'
+            else 'weekday'
+        end as day_kind
+    from contacts
+    left join lines on contacts.line_of_business = lines.line_of_business
+    left join {{ ref('bank_holidays') }} as bank_holidays on {{ local_date('contacts.received_at') }} = bank_holidays.holiday_date
+
+),
+
 final as (
 
     select
@@ -66,14 +92,15 @@ final as (
         contacts.channel,
         contacts.source_id,
         contacts.direction,
-        coalesce(lines.line_of_business, 'UNMAPPED') as line_of_business,
+        contacts.known_line as line_of_business,
         contacts.language,
         contacts.customer_key,
         contacts.customer_key_missing_reason,
         contacts.is_test,
         contacts.received_at,
-        {{ local_date('contacts.received_at') }} as received_date,
+        contacts.received_date,
         {{ interval_of('contacts.received_at') }} as interval_start,
+        opening_hours.line_of_business is not null as is_in_opening_hours,
         contacts.queued_at,
         contacts.answered_at,
         contacts.ended_at,
@@ -97,9 +124,16 @@ final as (
         contacts._file_id,
         contacts._line_number,
         build.build_id as _build_id
-    from contacts
+    from placed as contacts
     cross join build
-    left join lines on contacts.line_of_business = lines.line_of_business
+    left join opening_hours
+        on
+            contacts.known_line = opening_hours.line_of_business
+            and contacts.day_kind = opening_hours.day_kind
+            and contacts.received_date >= opening_hours.valid_from
+            and contacts.received_date < coalesce(opening_hours.valid_to, date '9999-12-31')
+            and contacts.received_time >= opening_hours.opens_at
+            and contacts.received_time < opening_hours.closes_at
     left join complained_of on contacts.source_id = complained_of.source_id
 
 )

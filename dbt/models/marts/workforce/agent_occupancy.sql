@@ -1,0 +1,103 @@
+{{ config(
+    indexes=[
+        {'columns': ['grain', 'period_start', 'line_of_business'], 'unique': true},
+        {'columns': ['_build_id']},
+    ],
+    pre_hook="{{ replace_changed_periods(ref('int_agent_periods_changed')) }}",
+) }}
+
+with periods as (
+
+    select * from {{ ref('int_agent_periods_changed') }}
+
+),
+
+lines as (
+
+    select * from {{ ref('dim_line_of_business') }}
+
+),
+
+build as (
+
+    select * from {{ ref('stg_ops__builds') }}
+
+),
+
+within_days as (
+
+    select
+        periods.grain,
+        periods.period_start,
+        lines.line_of_business,
+        count(distinct agents.agent_id) as agents,
+        {{ summed_agent_seconds() | indent(8) }}
+    from periods
+    inner join {{ ref('agent_intervals') }} as agents
+        on
+            periods.period_start <= agents.interval_start
+            and periods.period_end > agents.interval_start
+    inner join lines on lines.is_total or {{ json_list_holds('agents.lines_of_business', 'lines.line_of_business') }}
+    where
+        periods.is_within_day
+        and agents.staffed_seconds > 0
+    group by periods.grain, periods.period_start, lines.line_of_business
+
+),
+
+days_and_longer as (
+
+    select
+        periods.grain,
+        periods.period_start,
+        days.line_of_business,
+        count(distinct days.agent_id) as agents,
+        {{ summed_agent_seconds() | indent(8) }}
+    from periods
+    inner join {{ ref('int_agent_seconds_day') }} as days
+        on
+            periods.period_start <= days.day_start
+            and periods.period_end > days.day_start
+    where not periods.is_within_day
+    group by periods.grain, periods.period_start, days.line_of_business
+
+),
+
+counted as (
+
+    select * from within_days
+    union all
+    select * from days_and_longer
+
+),
+
+final as (
+
+    select
+        counted.grain,
+        counted.period_start,
+        periods.period_end,
+        periods.period_start_local,
+        periods.period_date,
+        extract(hour from periods.period_start_local)::integer as hour_of_day,
+        counted.line_of_business,
+        counted.agents,
+        {%- for state in staffed_states() %}
+        counted.{{ state }}_seconds,
+        {%- endfor %}
+        counted.staffed_seconds,
+        counted.ready_seconds,
+        counted.busy_seconds,
+        {{ ratio('counted.busy_seconds', 'counted.ready_seconds') }} as occupancy_rate,
+        {{ ratio('counted.ready_seconds', 'counted.staffed_seconds') }} as availability_rate,
+        build.build_id as _build_id
+    from counted
+    cross join build
+    inner join periods
+        on
+            counted.grain = periods.grain
+            and counted.period_start = periods.period_start
+
+)
+
+select * from final
