@@ -38,6 +38,7 @@ DIMENSIONS = {
     "day": "contacts.received_date::text",
     "week": "to_char(contacts.received_date, 'IYYY-\"W\"IW')",
     "month": "to_char(contacts.received_date, 'YYYY-MM')",
+    "opening_hours": "case when contacts.is_in_opening_hours then 'in opening hours' else 'out of hours' end",
     "bank_holiday": "case when days.is_bank_holiday then 'bank holiday' else 'other day' end",
 }
 

@@ -36,6 +36,8 @@
          'numerator': 'in_time', 'denominator': 'completed', 'pending': '0'},
         {'code': 'EMAILS_48H', 'mart': ref('int_kpi_emails'), 'line': 'line', 'changed': backlog_periods_changed('email'),
          'numerator': 'in_time', 'denominator': 'completed', 'pending': '0'},
+        {'code': 'WEBCHAT_60S', 'mart': ref('webchat_volumes'), 'line': 'line_of_business', 'changed': volume_periods_changed('webchat'),
+         'numerator': 'accepted_within_60s', 'denominator': 'chats_accepted', 'pending': 'open_chats'},
     ]) }}
 {%- endmacro %}
 

@@ -149,6 +149,31 @@ work_done as (
 
 ),
 
+chats as (
+
+    select
+        'WEBCHAT_60S' as kpi_code,
+        null::text as grain,
+        'webchat' as item_kind,
+        source_id as item_id,
+        line_of_business,
+        received_at as counted_at,
+        case when is_answered and wait_seconds <= 60 then 1 else 0 end::numeric as numerator,
+        case when is_answered then 1 else 0 end::numeric as denominator,
+        wait_seconds as measured_seconds,
+        case
+            when is_answered then null
+            when outcome = 'open' then 'Still open'
+            else 'No agent accepted it'
+        end as exclusion,
+        record_version,
+        _file_id,
+        _line_number
+    from {{ ref('fct_contacts') }}
+    where channel = 'webchat'
+
+),
+
 slots as (
 
     select
@@ -191,7 +216,7 @@ published_files as (
 
 items as (
 
-    {% for items in ['of_calls', 'resolutions', 'work_done', 'slots', 'published_files'] -%}
+    {% for items in ['of_calls', 'resolutions', 'work_done', 'chats', 'slots', 'published_files'] -%}
     select
         kpi_code,
         grain,
