@@ -60,7 +60,7 @@ class Volumes(Contacts):
         contacts = [contact for contact in contacts if contact["received_at"] < self._as_of]
         begun = [at for at in calls if at < self._as_of] + [each["received_at"] for each in contacts]
         missing = self._missing_stretches(interface)
-        for grain in GRAINS if begun and contacts else ():
+        for grain in GRAINS if begun else ():
             groups: dict[tuple[datetime, str], list[Row]] = defaultdict(list)
             for contact in contacts:
                 begins = period_start(grain, contact["received_at"])

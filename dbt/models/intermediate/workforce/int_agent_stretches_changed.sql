@@ -6,17 +6,6 @@ with build as (
 
 ),
 
-states as (
-
-    select
-        states.agent_id,
-        states.since
-    from {{ ref('int_agent_states') }} as states
-    cross join build
-    where states.since < build.as_of
-
-),
-
 {% if is_full_build() -%}
 
 stretches as (
@@ -25,8 +14,9 @@ stretches as (
         states.agent_id,
         min(states.since) as begins,
         build.as_of as ends
-    from states
+    from {{ ref('int_agent_states') }} as states
     cross join build
+    where states.since < build.as_of
     group by states.agent_id, build.as_of
 
 ),
@@ -48,7 +38,7 @@ touched as (
     select
         states.agent_id,
         states.since
-    from states
+    from {{ ref('int_agent_states') }} as states
     where states.since >= (select build.previous_as_of from build)
 
     union
@@ -69,12 +59,13 @@ stretches as (
     select
         touched.agent_id,
         touched.since as begins,
-        coalesce(later.since, build.as_of) as ends
+        least(later.since, build.as_of) as ends
     from touched
     cross join build
+    -- Looked up agent by agent: history grows, what is touched does not.
     cross join lateral (
         select min(states.since) as since
-        from states
+        from {{ ref('int_agent_states') }} as states
         where
             states.agent_id = touched.agent_id
             and states.since > touched.since
