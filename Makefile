@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. Everything else is a part of one of them.
 PYTHON ?= python3
 UV := .venv/bin/uv
-.PHONY: run test setup lint bench down lock clean
+.PHONY: run test setup lint bench mutation down lock clean
 
 run: setup            ## Set up, run the main job on embedded services, leave them up. DATA=folder takes your own files.
 	.venv/bin/contactbi run $(if $(DATA),--data "$(DATA)")
@@ -35,6 +35,9 @@ lint: setup           ## Style, types, SQL, and the rule of who may import whom.
 
 bench: setup .venv-bench/.ready  ## Speed, as ratios against a control in the same run.
 	.venv/bin/python -m tests.bench $(BENCH)
+
+mutation: setup       ## Change the metric SQL one rule at a time: a test must fail each time. MUTATION="--sample 60 --seed 1".
+	.venv/bin/python -m tests.mutation $(MUTATION)
 
 .venv-bench/.ready: .venv/.ready requirements/bench.txt
 	$(PYTHON) -m venv .venv-bench
