@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ingestion.raw_tables import ensure_raw_tables
 from tests.integration.test_contacts_equal_oracle import START, House, Outside, at, write
 from tests.oracle.compare import assert_equal_rows
 from tests.oracle.contact_volumes import ContactVolumes
+from tests.oracle.periods import next_start, period_start
 from tests.oracle.volumes import Volumes
 from tests.oracle.workforce import DUTIES, Workforce
 
@@ -52,6 +54,8 @@ class World(Outside):
     def complaint(self, number: int) -> None:
         """A complaint that is passed on and resolved, some while it waits for the next build, some later corrected."""
         received, passed_on, resolved = self.steps(self.moment(), 3)
+        if number % 3 == 0:  # where a local day ends
+            resolved = next_start("day", period_start("day", passed_on))
         row = {
             "complaint_id": f"k{number}",
             "received_at": at(received),
@@ -229,3 +233,38 @@ def test_a_missing_file_is_said_and_is_forgotten_when_it_comes(centre: Centre, t
         centre.compare(LAST)
         [incomplete] = centre.rows("select count(*) as n from marts.webchat_volumes where not is_complete")
         assert (incomplete["n"] > 0) == (path == late[1])
+
+
+def test_a_late_record_changes_what_lies_behind_it_and_nothing_else(centre: Centre, tmp_path: Path) -> None:
+    """A state of an agent counts up to the agent's next one; a complaint stays open from when it was received."""
+    stamp = START + timedelta(hours=82)
+    states = centre.rows(
+        "select since from intermediate.int_agent_states where agent_id = 'g3' order by since"
+    )
+    moments = [row["since"] for row in states if row["since"] < LAST]
+    entered, following = max(pairwise(moments), key=lambda pair: pair[1] - pair[0])
+    entered += (following - entered) / 2
+    state = {
+        "event_id": "late", "agent_id": "g3", "line_of_business": ["DSLR"], "state": "hold", "since": at(entered),
+        "channel": "voice",
+    }  # fmt: skip
+    complaint = World(8).rows["complaint"][0] | {
+        "complaint_id": "late", "received_at": at(START + timedelta(hours=5)), "category_code": "LATE",
+        "resolved_at": "", "escalated_to_csmt_at": "",
+    }  # fmt: skip
+    centre.arrive([write(tmp_path, "agent_state", stamp, 4, [state])])
+    centre.arrive([write(tmp_path, "complaint", stamp, 4, [complaint])])
+    centre.build(LAST)
+    centre.compare(LAST)
+    written = centre.rows(
+        "select agent_id, interval_start from marts.agent_intervals "
+        "where _build_id = (select max(build_id) from ops.builds)"
+    )
+    assert {row["agent_id"] for row in written} == {"g3"}
+    assert min(row["interval_start"] for row in written) == period_start("15min", entered)
+    assert max(row["interval_start"] for row in written) < following
+    days = centre.rows(
+        "select open_at_period_end as open from marts.complaint_volumes "
+        "where category_code = 'LATE' and grain = 'day' and line_of_business = 'ALL' and channel = 'all'"
+    )
+    assert [day["open"] for day in days] == [1] * 5
