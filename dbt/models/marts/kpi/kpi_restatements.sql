@@ -12,7 +12,7 @@ with reported as (
         count(*) over (
             partition by figures.kpi_code, figures.grain, figures.period_start, figures.line_of_business
         ) as times_reported
-    from {{ ref('stg_ops__kpi_reported') }} as figures
+    from {{ ref('stg_ops__kpi_reported_values') }} as figures
     inner join {{ ref('stg_ops__kpi_reports') }} as reports on figures.report_id = reports.report_id
 
 ),

@@ -46,7 +46,7 @@ reported as (
         period_start,
         line_of_business,
         min(report_id) as first_report_id
-    from {{ ref('stg_ops__kpi_reported') }}
+    from {{ ref('stg_ops__kpi_reported_values') }}
     group by kpi_code, grain, period_start, line_of_business
 
 ),
@@ -61,7 +61,7 @@ first_reported as (
         figures.value,
         reports.reported_at
     from reported
-    inner join {{ ref('stg_ops__kpi_reported') }} as figures
+    inner join {{ ref('stg_ops__kpi_reported_values') }} as figures
         on
             reported.kpi_code = figures.kpi_code
             and reported.grain = figures.grain
