@@ -423,7 +423,7 @@ def run(
         if data is None and not folder.exists():
             _step("Simulating 28 days of all channels at 20,000 calls a day")
             draft = folder.with_suffix(".part")
-            # Two million states of agents and queues would double the wait, and no mart reads them yet.
+            # Two million states of agents and queues would double the wait; `contactbi simulate` writes them too.
             shown = [name for name in interfaces() if name not in ("agent_state", "queue_snapshot")]
             _say(write_files(draft, days=28, seed=1, interfaces=shown).as_text())
             draft.rename(folder)
@@ -502,7 +502,8 @@ def _where_to_look(settings: Settings) -> str:
         f"  Feeds       {local.url(settings, 's3')}  bucket {settings.s3_bucket}\n"
         f"  SFTP        {local.url(settings, 'sftp')}  put a file there and Airflow loads it\n"
         f"  Data docs   {settings.home / 'data_docs' / 'release' / 'index.html'}\n"
-        "Next: open the dashboard; `.venv/bin/contactbi --help` shows what else there is; "
+        f"Next: open the dashboard; `.venv/bin/contactbi explain GOS_30 --period {datetime.now(UTC):%Y-%m}` shows the "
+        "calls behind a figure; `.venv/bin/contactbi --help` shows what else there is; "
         "`make down` stops everything."
     )
 

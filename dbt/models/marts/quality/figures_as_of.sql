@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{% if is_incremental() %}delete from {{ this }}{% endif %}",
+    pre_hook="{{ replace_every_row() }}",
     post_hook="{{ functions_at_an_instant() }}",
 ) }}
 -- Written when what it speaks for is written:
