@@ -84,7 +84,10 @@ class Judge:
         return f"unit test {failed[0].node.name}: {_reason(failed[0].message)}" if failed else ""
 
     def _full(self, model: str | None) -> str:
-        arguments = ["--select", f"{model}+"] if model else ["--exclude-resource-type", "seed"]
+        # The functions name the database that they were made in: `figures_as_of` makes them.
+        arguments = (
+            ["--select", f"{model}+", "figures_as_of"] if model else ["--exclude-resource-type", "seed"]
+        )
         clone(self.world.settings, self.name, "after")
         return self._build(lambda given: [*given, *arguments], full_refresh=True) or self._contributions()
 
@@ -149,10 +152,12 @@ def run(
     with ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(world, home)
     ) as pool:
-        unchanged = pool.submit(_judge_one, None).result()
-        assert unchanged.outcome == "survived", f"A test fails without any mutant: {unchanged.by}"
-        print(f"Unchanged, all tests pass ({time.monotonic() - began:.0f} s).", flush=True)
+        unchanged = pool.submit(_judge_one, None)
         waiting = {pool.submit(_judge_in_time, mutant, began, minutes) for mutant in chosen}
+        if unchanged.result().outcome != "survived":
+            pool.shutdown(cancel_futures=True)
+            raise AssertionError(f"A test fails without any mutant: {unchanged.result().by}")
+        print(f"Unchanged, all tests pass ({time.monotonic() - began:.0f} s).", flush=True)
         for number, done in enumerate(as_completed(waiting), start=1):
             verdict = done.result()
             if verdict is not None:
