@@ -17,7 +17,7 @@ import pytest
 from infra.postgres import warehouse_url
 from infra.settings import CHECKOUT, Settings
 from ingestion.raw_tables import ensure_raw_tables
-from transformation.build import build, invoke
+from transformation.build import build, invoke, write_site
 
 pytestmark = pytest.mark.services
 PROJECT = CHECKOUT / "dbt"
@@ -66,6 +66,14 @@ def test_every_unit_test_passes(built: Settings) -> None:
     outcomes = {outcome.node.name: outcome for outcome in result.result or []}
     assert len(outcomes) >= 13
     assert {name: o.message for name, o in outcomes.items() if str(o.status) != "pass"} == {}
+
+
+def test_the_site_shows_every_model_and_needs_no_server(
+    built: Settings, models: dict[str, dict[str, Any]]
+) -> None:
+    page = write_site(built, report=lambda line: None)
+    text = page.read_text(encoding="utf-8")
+    assert [name for name in models if f'"model.contactbi.{name}"' not in text] == []
 
 
 def test_every_model_is_described(models: dict[str, dict[str, Any]]) -> None:
