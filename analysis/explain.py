@@ -141,23 +141,24 @@ def explain(settings: Settings, kpi_code: str, line: str, period: Period, limit:
             "and coalesce(valid_to, 'infinity') > %(day)s",
             {"code": kpi_code, "day": period.first_day},
         ).fetchone()
-        counted = cursor.execute(
-            _behind(_SUMS, line),
-            _parameters(result),
-        ).fetchone()
-        exclusions = cursor.execute(
-            _behind(SQL("exclusion, count(*) as items"), line)
-            + SQL(" and exclusion is not null group by exclusion order by 2 desc, 1"),
+        # One pass over the calls of a year or a month: their sums, and why some do not count.
+        parts = cursor.execute(
+            SQL("{} group by exclusion order by items desc, exclusion").format(_behind(_SUMS, line)),
             _parameters(result),
         ).fetchall()
         items = cursor.execute(
             _behind(_ITEMS, line) + _worst_first(result) + SQL(" limit %(limit)s"),
             {**_parameters(result), "limit": limit},
         ).fetchall()
-    assert definition is not None and counted is not None  # noqa: S101  # the view joins them
-    return Explanation(
-        period, definition, result, counted, [(row["exclusion"], row["items"]) for row in exclusions], items
-    )
+    assert definition is not None  # noqa: S101  # the view joins it
+    counted = {
+        "items": sum(part["items"] for part in parts),
+        "counting": sum(part["items"] for part in parts if part["exclusion"] is None),
+        "numerator": sum(part["numerator"] for part in parts),
+        "denominator": sum(part["denominator"] for part in parts),
+    }
+    exclusions = [(part["exclusion"], part["items"]) for part in parts if part["exclusion"] is not None]
+    return Explanation(period, definition, result, counted, exclusions, items)
 
 
 def write_items(settings: Settings, explanation: Explanation, path: Path) -> int:
@@ -188,10 +189,7 @@ def _copied(connection: psycopg.Connection, statement: Composed, result: dict[st
         yield copy
 
 
-_SUMS = SQL(
-    "count(*) as items, count(*) filter (where exclusion is null) as counting, "
-    "coalesce(sum(numerator), 0) as numerator, coalesce(sum(denominator), 0) as denominator"
-)
+_SUMS = SQL("exclusion, count(*) as items, sum(numerator) as numerator, sum(denominator) as denominator")
 _ITEMS = SQL(", ").join(map(Identifier, ITEM_COLUMNS))
 
 
