@@ -15,10 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from infra import local
-from infra.settings import load_settings
+from infra.settings import CHECKOUT, load_settings
 from tests.mutation.judge import Verdict, run
 from tests.mutation.mutants import Mutant, mutants
 from tests.mutation.world import make_world
+
+PAGE = CHECKOUT / "docs" / "mutation.md"
+LAST_RUN = "## The last run"
 
 
 def main() -> None:
@@ -34,7 +37,9 @@ def main() -> None:
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--minutes", type=float, help="begin no mutant after so many minutes")
     options.add_argument("--list", action="store_true", help="print the mutants and judge none")
-    options.add_argument("--report", type=Path, help="a Markdown file to write the score to")
+    options.add_argument(
+        "--publish", action="store_true", help=f"write the score to {PAGE.relative_to(CHECKOUT)}"
+    )
     choice = options.parse_args()
     every = [mutant for mutant in mutants() if choice.only in mutant.path]
     chosen = spread(every, choice.sample or len(every), choice.seed)
@@ -56,8 +61,9 @@ def main() -> None:
     command = f"python -m tests.mutation --sample {len(verdicts)} --seed {choice.seed}"
     text = report(verdicts, len(every), command + (f" --only {choice.only}" if choice.only else ""))
     print(text)
-    if choice.report:
-        choice.report.write_text(text, encoding="utf-8")
+    if choice.publish:
+        page = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(f"{page.split(LAST_RUN)[0]}{LAST_RUN}\n\n{text}", encoding="utf-8")
 
 
 def spread(every: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:

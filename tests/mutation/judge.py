@@ -1,6 +1,6 @@
 """Judge one mutant after another: each is killed by the first test that fails.
 
-First the dbt unit tests of the changed model, then a full build of what depends on it, then an increment; after each
+First the dbt unit tests of the changed model, then a full build, then an increment; after each
 build the dbt tests, and the rows that the oracle expects.
 """
 
@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -52,7 +52,6 @@ class Judge:
         self.project = self.home / "project"
         shutil.copytree(PROJECT, self.project, ignore=shutil.ignore_patterns("target", "logs"))
         self.settings = world.of(self.name, self.home)
-        self._invoke: Callable[..., Any] = building.invoke
         building.PROJECT = self.project
         # A change of the project would make every build full.
         building._inputs_digest = lambda settings: world.digest
@@ -65,7 +64,12 @@ class Judge:
             if target and mutant:
                 target.write_text(mutant.text(), encoding="utf-8")
             model = target.stem if target and "models/" in str(mutant.path) else None
-            failure = self._units(model) or self._full(model) or self._increment(model)
+            failure = (
+                self._units(model)
+                or self._build("after", full_refresh=True)
+                or self._contributions()
+                or self._build("before", full_refresh=False)
+            )
         finally:
             if target and mutant:
                 shutil.copy(PROJECT / mutant.path, target)
@@ -75,7 +79,7 @@ class Judge:
     def _units(self, model: str | None) -> str:
         settings = self.world.of(f"{self.name}_units", self.home)
         chosen = f"{model},test_type:unit" if model else "test_type:unit"
-        result = self._invoke(settings, ["test", "--select", chosen])
+        result = building.invoke(settings, ["test", "--select", chosen])
         failed = [
             o for o in (getattr(result.result, "results", None) or []) if str(o.status) in ("fail", "error")
         ]
@@ -83,35 +87,14 @@ class Judge:
             return f"dbt: {result.exception}"
         return f"unit test {failed[0].node.name}: {_reason(failed[0].message)}" if failed else ""
 
-    def _full(self, model: str | None) -> str:
-        # The functions name the database that they were made in: `figures_as_of` makes them.
-        arguments = (
-            ["--select", f"{model}+", "figures_as_of"] if model else ["--exclude-resource-type", "seed"]
-        )
-        clone(self.world.settings, self.name, "after")
-        return self._build(lambda given: [*given, *arguments], full_refresh=True) or self._contributions()
+    def _build(self, template: str, *, full_refresh: bool) -> str:
+        """Build on a copy of a database, and compare with what the oracle expects; what failed, or nothing.
 
-    def _increment(self, model: str | None) -> str:
-        def narrowed(given: list[str]) -> list[str]:
-            """Only what the model reads, and what is made of it."""
-            if model is None:
-                return given
-            chosen = ("config.materialized:table", "config.materialized:incremental", "test_type:singular")
-            return [f"@{model},{word}" if word in chosen else word for word in given]
-
-        clone(self.world.settings, self.name, "before")
-        return self._build(narrowed, full_refresh=False)
-
-    def _build(self, narrowed: Callable[[list[str]], list[str]], *, full_refresh: bool) -> str:
-        """Build, and compare with what the oracle expects; what failed, or nothing."""
-        building.invoke = lambda settings, arguments, report: self._invoke(
-            settings, narrowed(arguments), report
-        )
+        Never a part of the marts alone: tests that look at several of them would fail without any mutant.
+        """
+        clone(self.world.settings, self.name, template)
         os.environ["PGOPTIONS"] = f"-c statement_timeout={_LONGEST_STATEMENT}"
-        try:
-            result = building.build(self.settings, AS_OF, full_refresh, report=lambda line: None)
-        finally:
-            building.invoke = self._invoke
+        result = building.build(self.settings, AS_OF, full_refresh, report=lambda line: None)
         kind = "full build" if full_refresh else "increment"
         if not result.succeeded:
             return f"{kind}: {_reason(result.failures[0])}"
