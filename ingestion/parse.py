@@ -218,7 +218,7 @@ class Parser:
         meaning = ROW_RULES[refused.rule][0] if refused.rule in ROW_RULES else None
         rule = next((rule for rule in self._contract.rules if rule.name == refused.rule), None)
         plain = meaning or f"Not so: {rule.description if rule else ''}"
-        return finding_of(RowRefusedError(refused.rule, plain.rstrip("."), refused.field), number, text)
+        return finding_of(RowRefusedError(refused.rule, plain, refused.field), number, text)
 
     @property
     def _mask_line(self) -> Callable[[bytes, int], str]:
@@ -244,7 +244,7 @@ def finding_of(refused: RowRefusedError, number: int, raw_text: str) -> Finding:
         line_number=number,
         field=refused.field,
         rule=refused.rule,
-        message=mask(f"{where}{refused.detail}.").replace("\x00", "\\x00") + f" {advice}",
+        message=mask(f"{where}{refused.detail.rstrip('.')}.").replace("\x00", "\\x00") + f" {advice}",
         raw_text=raw_text,
     )
 

@@ -27,7 +27,9 @@ from tests.integration.test_contacts_equal_oracle import KEYS, House, at, write
 pytestmark = pytest.mark.services
 
 START = datetime(2026, 10, 24, 12, tzinfo=UTC)
-END = START + timedelta(hours=30)
+AS_OF = [START + timedelta(minutes=minutes) for minutes in (547, 840, 1455, 1800)]
+"""Within a quarter hour, at the end of an hour, at the end of a quarter hour, and when all is there."""
+END = AS_OF[-1]
 LINES = ["PAL", "ABI", None, "ALL"]
 BACKLOG = [table for table in KEYS if table.startswith(("annex_b_callback", "email_"))]
 
@@ -43,6 +45,20 @@ class Edges:
             self.email(number)
         for number in range(3):
             self.call(number)
+        # An attempt at the very instant that each build but the last looks from.
+        for place, moment in enumerate((START, *AS_OF[:-1])):
+            self.send(
+                "callback_event",
+                {
+                    "event_id": f"edge-{place}",
+                    "callback_id": "edge",
+                    "channel": "voice",
+                    "dialled_number": "+441632960001",
+                    "event": "attempted" if place else "requested",
+                    "occurred_at": at(moment),
+                    **({"outcome": "no_answer"} if place else {}),
+                },
+            )
 
     def moment(self, after: datetime = START) -> datetime:
         """A quarter hour or a whole hour, or an instant just before or after it, or any other."""
@@ -190,14 +206,10 @@ def test_any_order_of_the_files_gives_the_same_marts(
     sent.mkdir()
     files = edges.files(sent)
     with new_house() as house:
-        # The second and the third look from the edge of a quarter hour, where something happens at that very instant.
         order = edges.random.sample(files, len(files))
-        for some, as_of in (
-            (order[:3], START + timedelta(hours=9, minutes=7)),
-            (order[3:5], START + timedelta(hours=14)),
-            (order[5:8], START + timedelta(hours=24, minutes=15)),
-            (order[8:], END),
-        ):
+        # The events of the edges are there in time.
+        order.sort(key=lambda path: not path.name.startswith("callback_event"))
+        for some, as_of in zip((order[:5], order[5:6], order[6:8], order[8:]), AS_OF, strict=True):
             house.arrive(some)
             house.build(as_of)
             house.compare(as_of)
