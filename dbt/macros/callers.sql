@@ -29,7 +29,10 @@
         lag(received_date) over (of_caller) as previous_date,
         lead(received_date) over (of_caller) as next_date,
         lag(received_date) over (of_caller_on_line) as previous_date_on_line,
-        lead(received_date) over (of_caller_on_line) as next_date_on_line
+        lead(received_date) over (of_caller_on_line) as next_date_on_line,
+        record_version,
+        _file_id,
+        _line_number
     from {{ ref('fct_calls') }}
     where
         caller_key is not null

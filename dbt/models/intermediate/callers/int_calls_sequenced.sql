@@ -4,6 +4,7 @@
     indexes=[
         {'columns': ['call_id'], 'unique': true},
         {'columns': ['caller_key', 'received_at']},
+        {'columns': ['received_at']},
         {'columns': ['interval_start']},
         {'columns': ['ended_at']},
     ],

@@ -5,9 +5,14 @@
     pre_hook="{{ replace_changed('hour_start', ref('int_resolution_hours_changed')) }}",
 ) }}
 
+-- Joined by equal instants, for which the planner knows what a look-up costs; of a range it knows nothing.
 with hours as (
 
-    select * from {{ ref('int_resolution_hours_changed') }}
+    select
+        hours.hour_start,
+        hours.hour_start + quarters.minutes * interval '1 minute' as interval_start
+    from {{ ref('int_resolution_hours_changed') }} as hours
+    cross join (values (0), (15), (30), (45)) as quarters (minutes)
 
 ),
 
@@ -26,10 +31,7 @@ answered as (
         calls.ended_at,
         calls.next_received_at
     from hours
-    inner join {{ ref('int_calls_sequenced') }} as calls
-        on
-            hours.hour_start <= calls.interval_start
-            and hours.hour_end > calls.interval_start
+    inner join {{ ref('int_calls_sequenced') }} as calls on hours.interval_start = calls.interval_start
     where calls.is_answered
 
     union all
@@ -41,10 +43,7 @@ answered as (
         null as ended_at,
         null as next_received_at
     from hours
-    inner join {{ ref('fct_calls') }} as calls
-        on
-            hours.hour_start <= calls.interval_start
-            and hours.hour_end > calls.interval_start
+    inner join {{ ref('fct_calls') }} as calls on hours.interval_start = calls.interval_start
     where
         calls.is_answered
         and calls.caller_key is null

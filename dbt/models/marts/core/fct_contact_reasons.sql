@@ -86,3 +86,5 @@ final as (
 )
 
 select * from final
+-- So that what a day or a month asks for lies together.
+order by received_date

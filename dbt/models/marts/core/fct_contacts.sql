@@ -6,6 +6,7 @@
         {'columns': ['related_contact_id']},
         {'columns': ['conversation_id']},
         {'columns': ['received_at']},
+        {'columns': ['received_date']},
         {'columns': ['last_event_at']},
         {'columns': ['_build_id']},
     ],
@@ -139,3 +140,5 @@ final as (
 )
 
 select * from final
+-- So that what a day or a month asks for lies together.
+order by received_at

@@ -10,14 +10,8 @@
     ('AHT', 'is_handled', none, 'handle_seconds'),
 ] -%}
 
-with calls as (
-
-    select * from {{ ref('fct_calls') }}
-
-),
-
-
-of_calls as (
+{#- Calls are read where they are needed, not once for all: PostgreSQL keeps what is read several times, the whole of it. -#}
+with of_calls as (
 
     {% for code, counts, succeeds, measured in of_calls -%}
     select
@@ -44,51 +38,57 @@ of_calls as (
         calls.record_version,
         calls._file_id,
         calls._line_number
-    from calls
+    from {{ ref('fct_calls') }} as calls
     {{ "union all" if not loop.last }}
     {% endfor %}
 
 ),
 
-answered as (
-
-    select
-        calls.*,
-        resolutions.is_mature,
-        resolutions.is_resolved,
-        resolutions.ended_at is not null as has_ended,
-        resolutions.call_id is not null as is_judged
-    from calls
-    left join {{ ref('int_call_resolutions') }} as resolutions
-        on
-            calls.call_id = resolutions.call_id
-            and resolutions.x_days = 7
-    where calls.is_answered
-
-),
-
+-- Calls with a caller number are judged where they stand in the sequence of their caller's calls; the others cannot be.
 resolutions as (
 
     select
         'FCR_7' as kpi_code,
         null::text as grain,
         'call' as item_kind,
-        call_id as item_id,
-        line_of_business,
-        received_at as counted_at,
-        case when is_resolved then 1 else 0 end::numeric as numerator,
-        case when is_mature then 1 else 0 end::numeric as denominator,
+        calls.call_id as item_id,
+        calls.line_of_business,
+        calls.received_at as counted_at,
+        case when {{ is_resolved('calls.ended_at', 7, 'build.as_of', 'calls.next_received_at') }} then 1 else 0 end::numeric as numerator,
+        case when {{ is_mature('calls.ended_at', 7, 'build.as_of') }} then 1 else 0 end::numeric as denominator,
         null::numeric as measured_seconds,
         case
-            when is_test then 'Test call'
-            when caller_key is null then 'No caller number: nobody can tell whether the caller called again'
-            when not has_ended then 'Still open'
-            when not is_mature then 'Ended less than 7 days ago: not known yet'
+            when calls.ended_at is null then 'Still open'
+            when not {{ is_mature('calls.ended_at', 7, 'build.as_of') }} then 'Ended less than 7 days ago: not known yet'
         end as exclusion,
-        record_version,
-        _file_id,
-        _line_number
-    from answered
+        calls.record_version,
+        calls._file_id,
+        calls._line_number
+    from {{ ref('int_calls_sequenced') }} as calls
+    cross join {{ ref('stg_ops__builds') }} as build
+    where calls.is_answered
+    union all
+    select
+        'FCR_7' as kpi_code,
+        null::text as grain,
+        'call' as item_kind,
+        calls.call_id as item_id,
+        calls.line_of_business,
+        calls.received_at as counted_at,
+        0::numeric as numerator,
+        0::numeric as denominator,
+        null::numeric as measured_seconds,
+        case
+            when calls.is_test then 'Test call'
+            else 'No caller number: nobody can tell whether the caller called again'
+        end as exclusion,
+        calls.record_version,
+        calls._file_id,
+        calls._line_number
+    from {{ ref('fct_calls') }} as calls
+    where
+        calls.is_answered
+        and (calls.is_test or calls.caller_key is null)
 
 ),
 
@@ -102,19 +102,36 @@ repeats as (
         calls.call_id as item_id,
         calls.line_of_business,
         calls.received_at as counted_at,
-        case when {{ is_repeat_call('sequenced', grain, '_on_line') }} then 1 else 0 end::numeric as numerator,
-        case when {{ is_repeat_call('sequenced', grain, '') }} then 1 else 0 end::numeric as numerator_in_all,
-        case when sequenced.call_id is null then 0 else 1 end::numeric as denominator,
+        case when {{ is_repeat_call('calls', grain, '_on_line') }} then 1 else 0 end::numeric as numerator,
+        case when {{ is_repeat_call('calls', grain, '') }} then 1 else 0 end::numeric as numerator_in_all,
+        1::numeric as denominator,
+        null::numeric as measured_seconds,
+        null::text as exclusion,
+        calls.record_version,
+        calls._file_id,
+        calls._line_number
+    from {{ ref('int_calls_sequenced') }} as calls
+    union all
+    select
+        'REPEAT_CALLS' as kpi_code,
+        '{{ grain }}' as grain,
+        'call' as item_kind,
+        calls.call_id as item_id,
+        calls.line_of_business,
+        calls.received_at as counted_at,
+        0::numeric as numerator,
+        0::numeric as numerator_in_all,
+        0::numeric as denominator,
         null::numeric as measured_seconds,
         case
             when calls.is_test then 'Test call'
-            when sequenced.call_id is null then 'No caller number: nobody can tell whether the caller called before'
+            else 'No caller number: nobody can tell whether the caller called before'
         end as exclusion,
         calls.record_version,
         calls._file_id,
         calls._line_number
-    from calls
-    left join {{ ref('int_calls_sequenced') }} as sequenced on calls.call_id = sequenced.call_id
+    from {{ ref('fct_calls') }} as calls
+    where calls.is_test or calls.caller_key is null
     {{ "union all" if not loop.last }}
     {% endfor %}
 

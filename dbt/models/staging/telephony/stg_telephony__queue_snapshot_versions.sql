@@ -1,30 +1,19 @@
-with source as (
-
-    select * from {{ source('telephony', 'queue_snapshot') }}
-
-),
-
-renamed as (
-
-    select
-        snapshot_at,
-        queue,
-        _record_hash::text as record_hash,
-        contacts_waiting,
-        oldest_waiting_since,
-        agents_available,
-        agents_in_call,
-        agents_wrap_up,
-        agents_staffed,
-        _extra,
-        _file_position,
-        _file_id,
-        _line_number,
-        _loaded_at
-    from source
-    -- Only files that a build has taken in: a file that lands while a build runs waits, whole, for the next one.
-    where _file_id in (select build_files.file_id from {{ source('ops', 'build_files') }} as build_files)
-
-)
-
-select * from renamed
+-- One select, without the usual parts: PostgreSQL looks a few rows up in a join only where it can see through a view.
+select
+    snapshot_at,
+    queue,
+    _record_hash::text as record_hash,
+    contacts_waiting,
+    oldest_waiting_since,
+    agents_available,
+    agents_in_call,
+    agents_wrap_up,
+    agents_staffed,
+    _extra,
+    _file_position,
+    _file_id,
+    _line_number,
+    _loaded_at
+from {{ source('telephony', 'queue_snapshot') }}
+-- Only files that a build has taken in: a file that lands while a build runs waits, whole, for the next one.
+where _file_id in (select build_files.file_id from {{ source('ops', 'build_files') }} as build_files)
