@@ -33,6 +33,7 @@ from ingestion.ledger import Counts, FindingsSpill
 from ingestion.lines import blocks_of, chunks_of, other_format
 from ingestion.parse import Parser
 from ingestion.platform_records import PlatformFile
+from ingestion.raw_rows import RawRows
 from ingestion.raw_tables import ensure_raw_table
 from ingestion.targets import Delivery, Target, open_target
 
@@ -289,9 +290,9 @@ class _Load:
                 batch = list(islice(chunks, CHUNKS_OF_A_BATCH))
                 at_end = len(batch) < CHUNKS_OF_A_BATCH
                 unended_line = next((chunk.first_line for chunk in batch if chunk.unended), unended_line)
-                rows: list[str] = []
+                rows: list[RawRows] = []
                 for parsed in (*map(parser.parse, batch), *((parser.finish(),) if at_end else ())):
-                    rows += parsed.rows
+                    rows.append(parsed.rows)
                     findings.add(parsed.findings)
                     unknown |= parsed.unknown_fields
                     counts.read += parsed.read
@@ -299,7 +300,7 @@ class _Load:
                 seconds.parse += time.perf_counter() - started
                 if under_way is not None:
                     counts.loaded += under_way.result()
-                under_way = writer.submit(_write, target, rows, seconds) if rows else None
+                under_way = writer.submit(_write, target, rows, seconds) if any(rows) else None
             if under_way is not None:
                 counts.loaded += under_way.result()
         counts.quarantined = findings.count
@@ -413,9 +414,9 @@ class _TooManyBadRowsError(FileRefusedError):
     """Too many rows of a file are bad; what was wrong with each is kept."""
 
 
-def _write(target: Target, rows: list[str], seconds: _Seconds) -> int:
+def _write(target: Target, rows: list[RawRows], seconds: _Seconds) -> int:
     """Put rows into raw, and count the new ones."""
     started = time.perf_counter()
-    loaded = target.write(rows)
+    loaded = target.write(RawRows.joined(rows))
     seconds.load += time.perf_counter() - started
     return loaded

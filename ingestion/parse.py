@@ -11,18 +11,18 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import blake2b
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from ingestion.columnar import ColumnReader
 from ingestion.contract import Contract, Field
 from ingestion.csv_rows import CsvRows
 from ingestion.findings import ROW_RULES, Finding, RowRefusedError
 from ingestion.json_lines import JsonLines
-from ingestion.lines import Chunk, Line
+from ingestion.lines import Chunk, Line, Lines
 from ingestion.privacy import (
     MASKED_VALUE,
     CardWatch,
@@ -35,6 +35,7 @@ from ingestion.privacy import (
     mask_in,
     redact_cards_in,
 )
+from ingestion.raw_rows import NO_ROWS, RawRows
 from ingestion.rows import Instants, RowReader
 
 RAW_TEXT_CHARACTERS = 4_000
@@ -53,15 +54,22 @@ _encode = msgspec.json.Encoder().encode
 class Parsed:
     """What became of the lines of one chunk.
 
-    `rows` is COPY text: the record columns, the serving columns, `_record_hash` and `_line_number`. `read` counts
-    rows, good and bad.
+    `read` counts rows, good and bad.
     """
 
-    rows: list[str] = field(default_factory=list)
+    rows: RawRows = NO_ROWS
     read: int = 0
     findings: list[Finding] = field(default_factory=list)
     unknown_fields: set[str] = field(default_factory=set)
     cards_redacted: int = 0
+
+
+class _Rows(NamedTuple):
+    """Rows that are read one by one: the COPY text of their columns, and their lines."""
+
+    records: list[str]
+    served: list[str]
+    lines: list[int]
 
 
 class Parser:
@@ -123,30 +131,27 @@ class Parser:
             parsed.read += 1
             parsed.findings.append(self._finding(too_long, chunk.first_line, chunk.data))
             return parsed
-        watch = CardWatch(chunk.data)
+        lines = Lines(chunk.data, chunk.first_line)
+        watch = CardWatch(lines)
         if isinstance(self._format, CsvRows):
-            self._format.read_header(chunk)
-        done = self._columnwise(chunk, watch)
-        parsed = self._parse(self._format.records(chunk, watch, done.keys()))
-        if done:
-            rows = [(chunk.first_line + index, row) for index, row in done.items()]
-            parsed.rows += [f"{row}\t{number}\n" for number, row in rows]
-            parsed.read += len(rows)
+            self._format.read_header(lines)
+        done, rows = self._columnwise(lines, watch)
+        left = np.ones(len(lines), dtype=bool)
+        left[done] = False
+        parsed = self._parse(self._format.records(lines, watch, np.flatnonzero(left).tolist()))
+        parsed.rows = RawRows.joined([parsed.rows, rows])
+        parsed.read += len(rows)
         return parsed
 
-    def _columnwise(self, chunk: Chunk, watch: CardWatch) -> dict[int, str]:
-        """Rows of the lines, by index, that could be read column by column."""
-        if self._columns is None:
-            return {}
-        plain = self._format.plain(chunk, watch)
-        if not plain:
-            return {}
-        lines = [text for _, text in plain]
+    def _columnwise(self, lines: Lines, watch: CardWatch) -> tuple[Any, RawRows]:
+        """The indexes of the lines that could be read column by column, and their rows."""
+        plain = self._format.plain(lines, watch) if self._columns else np.zeros(len(lines), dtype=bool)
+        indexes = np.flatnonzero(plain)
+        if self._columns is None or not len(indexes):
+            return indexes, NO_ROWS
         if isinstance(self._format, CsvRows):
-            rows = self._columns.read_csv(self._format.names, lines)
-        else:
-            rows = self._columns.read_json(lines)
-        return {index: row for (index, _), row in zip(plain, rows, strict=True) if row is not None}
+            return self._columns.read_csv(self._format.names, lines, indexes)
+        return self._columns.read_json(lines, indexes)
 
     def finish(self) -> Parsed:
         """Parse what is left at the end of the file."""
@@ -154,6 +159,7 @@ class Parser:
 
     def _parse(self, lines: Iterable[Line]) -> Parsed:
         parsed = Parsed()
+        rows = _Rows([], [], [])
         for line in lines:
             parsed.read += 1
             value = line.value
@@ -163,13 +169,16 @@ class Parser:
                 cards = 0
                 if line.is_suspect:
                     value, cards = self._cleaned(value)
-                parsed.rows.append(self._row(value, line.number, parsed))
+                self._add_row(rows, value, line.number, parsed)
                 parsed.cards_redacted += cards
             except RowRefusedError as refused:
                 parsed.findings.append(self._finding(refused, line.number, line.text))
             except RecursionError:
                 too_deep = RowRefusedError("invalid_json", "the line is nested too deeply")
                 parsed.findings.append(self._finding(too_deep, line.number, line.text))
+        if rows.lines:
+            served = rows.served if self._serving_writers else None
+            parsed.rows = RawRows.of_texts(rows.records, served, rows.lines)
         return parsed
 
     def _cleaned(self, value: dict[str, Any]) -> tuple[dict[str, Any], int]:
@@ -181,7 +190,7 @@ class Parser:
         cleaned, found = redact_cards_in(searched)
         return {**kept, **cleaned}, found
 
-    def _row(self, value: dict[str, Any], number: int, parsed: Parsed) -> str:
+    def _add_row(self, rows: _Rows, value: dict[str, Any], number: int, parsed: Parsed) -> None:
         record, unknown = self._reader.read(value)
         columns = [write(each) for write, each in zip(self._writers, self._values(record), strict=True)]
         if unknown:
@@ -190,12 +199,11 @@ class Parser:
             columns.append(_json_text(json.dumps(unknown, sort_keys=True, ensure_ascii=False)))
         else:
             columns.append(_NULL)
-        row = "\t".join(columns)
-        digest = blake2b(row.encode(), digest_size=16).hexdigest()
-        if self._serving_writers:
-            values = zip(self._serving_writers, self._serving_values(record), strict=True)
-            row = "\t".join([row, *(write(each) for write, each in values)])
-        return f"{row}\t{digest}\t{number}\n"
+        values = zip(self._serving_writers, self._serving_values(record), strict=True)
+        served = "\t".join([write(each) for write, each in values])
+        rows.records.append("\t".join(columns))
+        rows.served.append(served)
+        rows.lines.append(number)
 
     def _hidden_in(self, unknown: dict[str, Any]) -> dict[str, Any]:
         """Fields that the contract does not know, without what could be personal data in them."""

@@ -13,7 +13,7 @@ import pytest
 
 from ingestion import columnar
 from ingestion.contract import Contract, Field, interfaces, load_contract
-from ingestion.lines import Chunk
+from ingestion.lines import Chunk, Lines
 from ingestion.parse import Parsed, Parser
 from ingestion.privacy import CardWatch
 
@@ -141,7 +141,7 @@ def outcome(contract: Contract, data: bytes, *, columnwise: bool) -> tuple[Any, 
     parser = Parser(contract, b"a key for tests", NOW, columnwise=columnwise)
     parts: list[Parsed] = [parser.parse(Chunk(1, data)), parser.finish()]
     return (
-        sorted(row for part in parts for row in part.rows),
+        sorted(row for part in parts for row in part.rows.texts()),
         sorted((found for part in parts for found in part.findings), key=lambda found: found.line_number),
         sum(part.read for part in parts),
         set().union(*(part.unknown_fields for part in parts)),
@@ -174,7 +174,7 @@ def test_plain_rows_take_the_fast_road(interface: str, monkeypatch: pytest.Monke
     seen: list[int] = []
     read = parser._columnwise
     monkeypatch.setattr(
-        parser, "_columnwise", lambda *given: seen.append(len(found := read(*given))) or found
+        parser, "_columnwise", lambda *given: seen.append(len((found := read(*given))[1])) or found
     )
     rows = parser.parse(Chunk(1, data)).rows
     assert rows and seen[0] >= 0.85 * len(rows)
@@ -186,13 +186,14 @@ def test_plain_rows_take_the_fast_road(interface: str, monkeypatch: pytest.Monke
 def test_an_unknown_field_sends_its_row_alone_to_the_other_road(interface: str) -> None:
     contract = load_contract(interface)
     made = records(contract, 1, 300, 0)
-    plain = Parser(contract, b"a key for tests", NOW)._columnwise(*_chunk_of(contract, made))
-    chosen = sorted(plain)[len(plain) // 2]
+    plain, _ = Parser(contract, b"a key for tests", NOW)._columnwise(*_chunk_of(contract, made))
+    chosen = plain[len(plain) // 2]
     made[chosen]["never_heard_of"] = {"trunk": [1, None, {"deep": {}}]}
-    found = Parser(contract, b"a key for tests", NOW)._columnwise(*_chunk_of(contract, made))
-    assert len(plain) > 20 and sorted(found) == sorted(plain.keys() - {chosen})
+    found, rows = Parser(contract, b"a key for tests", NOW)._columnwise(*_chunk_of(contract, made))
+    assert len(plain) > 20 and [*found] == [index for index in plain if index != chosen]
+    assert rows.lines.to_pylist() == [index + 1 for index in found]
 
 
-def _chunk_of(contract: Contract, made: list[dict[str, Any]]) -> tuple[Chunk, CardWatch]:
-    data = as_file(contract, made, Random(1))
-    return Chunk(1, data), CardWatch(data)
+def _chunk_of(contract: Contract, made: list[dict[str, Any]]) -> tuple[Lines, CardWatch]:
+    lines = Lines(as_file(contract, made, Random(1)))
+    return lines, CardWatch(lines)
