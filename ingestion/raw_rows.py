@@ -91,20 +91,20 @@ class RawRows:
         Args:
             behind: Further columns: an array of texts, or one text for all rows.
         """
-        return buffer_of(self._joined("\t", *behind, "\n"))
+        return buffer_of(self._joined(*behind))
 
     def texts(self) -> list[str]:
         """COPY text of each row."""
-        texts: list[str] = self._joined("\n").to_pylist()
+        texts: list[str] = self._joined().to_pylist()
         return texts
 
-    def _joined(self, *ends: Texts) -> Texts:
-        columns: list[Texts] = [self.records, self.served, self.hashes, pc.cast(self.lines, pa.string())]
+    def _joined(self, *behind: Texts) -> Texts:
+        columns = [self.records, self.served, self.hashes, pc.cast(self.lines, pa.string()), *behind]
         parts: list[Texts] = []
         for column in columns:
             if column is not None:
                 parts += [column, "\t"]
-        return pc.binary_join_element_wise(*parts[:-1], *ends, "")
+        return pc.binary_join_element_wise(*parts[:-1], "\n", "")
 
 
 def buffer_of(texts: Texts) -> memoryview:

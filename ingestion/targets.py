@@ -145,7 +145,7 @@ class _Records:
         self._connection = connection
         self._sql = _Statements(connection, contract, delivery)
         self._position = delivery.position
-        self._of_file = f"\t{delivery.file_id}\t{delivery.batch_id}\t{delivery.loaded_at.isoformat()}"
+        self._of_file = f"{delivery.file_id}\t{delivery.batch_id}\t{delivery.loaded_at.isoformat()}"
         names = [column.name for column in contract.record_columns]
         self._key = [(name, names.index(name)) for name in contract.key]
         self._expects_new: bool | None = None
@@ -194,7 +194,7 @@ class _Records:
         return len(new)
 
     def _copy(self, rows: RawRows) -> None:
-        self._sql.copy(_ADD, rows.copy_text("\t", self._positions(rows), self._of_file))
+        self._sql.copy(_ADD, rows.copy_text(self._positions(rows), self._of_file))
 
     def _positions(self, rows: RawRows) -> Texts:
         """The places of rows among all rows of the interface: texts that sort as their lines do."""
