@@ -23,7 +23,7 @@ from ingestion.contract import Contract, Field, RowRule
 from ingestion.findings import RowRefusedError
 from ingestion.lines import Lines
 from ingestion.raw_rows import NO_ROWS, RawRows, buffer_of
-from ingestion.rows import LATEST_PROMISED, Instants, is_date
+from ingestion.rows import EARLIEST_DATE, LATEST_DATE, LATEST_PROMISED, Instants, is_date
 
 Values = Any
 """An Arrow array: its stubs know too little of compute functions."""
@@ -37,6 +37,8 @@ _KEPT_LENGTH = 27
 _USUAL_LENGTH = 24
 _ENDS = {20: ".000000Z", 24: "000Z"}
 """What replaces the `Z` of a timestamp of whole seconds, or of milliseconds, by the length of the text."""
+_DATE_LENGTH = 10
+_DATES = EARLIEST_DATE.isoformat(), LATEST_DATE.isoformat()
 _COMMA = ord(",")
 _WHOLE = r"^-?\d{1,18}$"
 _ROW = re.compile(r"in row (\d+)$")
@@ -132,15 +134,11 @@ class ColumnReader:
         Returns:
             As `read_json`.
         """
-        commas = np.append(lines.bytes == _COMMA, False)  # so that an empty line at the end has a place in it too
-        counts = np.add.reduceat(commas, lines.starts, dtype=np.int64)
-        indexes = indexes[counts[indexes] == len(names) - 1]
-        if not len(indexes):
-            return indexes, NO_ROWS
-        text = lines.text_of(indexes)
-        try:
-            table = _cells(names, text)
-        except pa.ArrowInvalid:  # not UTF-8
+        table = _cells(names, lines.text_of(indexes))
+        if table is None:
+            indexes = indexes[_commas(lines)[indexes] == len(names) - 1]
+            table = _cells(names, lines.text_of(indexes)) if len(indexes) else None
+        if table is None:
             return indexes[:0], NO_ROWS
         columns: dict[str, Values] = {}
         certain = pa.array(np.ones(len(indexes), dtype=bool))
@@ -286,16 +284,25 @@ class ColumnReader:
         return written
 
 
-def _cells(names: Sequence[str], text: bytes) -> pa.Table:
-    """The cells of lines that hold no quote, as they stand there."""
-    return pyarrow.csv.read_csv(
-        pa.BufferReader(text),
-        read_options=pyarrow.csv.ReadOptions(
-            use_threads=False, block_size=len(text) + 1, column_names=names
-        ),
-        parse_options=pyarrow.csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
-        convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
-    )
+def _cells(names: Sequence[str], text: bytes) -> pa.Table | None:
+    """The cells of lines that hold no quote; None if not all have as many as the header, or something is not UTF-8."""
+    try:
+        return pyarrow.csv.read_csv(
+            pa.BufferReader(text),
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False, block_size=len(text) + 1, column_names=names
+            ),
+            parse_options=pyarrow.csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
+            convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+        )
+    except pa.ArrowInvalid:
+        return None
+
+
+def _commas(lines: Lines) -> Any:
+    """How many commas each line has."""
+    commas = np.append(lines.bytes == _COMMA, False)  # an empty line at the end has a place in it too
+    return np.add.reduceat(commas, lines.starts, dtype=np.int64)
 
 
 def _unexpected(found: pa.Schema | pa.DataType, expected: pa.Schema | pa.DataType) -> set[str]:
@@ -359,7 +366,15 @@ def _from_text(values: Values, field: Field) -> tuple[Values, Values | None]:
 
 
 def _are_dates(values: Values) -> Values:
-    """Which are dates, or null. Each distinct one is looked at by itself."""
+    """Which are dates, or null."""
+    there = values.drop_null() if values.null_count else values
+    if len(there) and pc.min_max(pc.binary_length(there)).as_py() == {"min": _DATE_LENGTH, "max": _DATE_LENGTH}:
+        try:
+            pc.cast(there, pa.date32())  # of texts of this length it takes dates alone
+            return pc.fill_null(_within(values, *_DATES), True)
+        except pa.ArrowInvalid:
+            pass
+    # Each distinct one is looked at by itself.
     coded = pc.dictionary_encode(values)
     right = pa.array([is_date(value) for value in coded.dictionary.to_pylist()], pa.bool_())
     return pc.fill_null(right.take(coded.indices), True)

@@ -174,12 +174,10 @@ def _chunks(read: _Read) -> Iterator[Chunk]:
         raise FileRefusedError("wrong_encoding", "The file begins with the mark of UTF-16 or UTF-32.")
     line, rest, block = 1, b"", start.removeprefix(BOM)
     while block:
-        rest += block
-        end = rest.rfind(b"\n")
-        if end >= 0:
-            yield Chunk(line, rest[:end])
-            line += rest.count(b"\n", 0, end + 1)
-            rest = rest[end + 1 :]
+        data, rest = _whole_lines(rest, block)
+        if data is not None:
+            yield Chunk(line, data)
+            line += data.count(b"\n") + 1
         elif len(rest) > MAX_LINE_BYTES:
             yield Chunk(line, rest[:KEPT_OF_LONG_LINE], too_long=True)
             line += 1
@@ -187,6 +185,16 @@ def _chunks(read: _Read) -> Iterator[Chunk]:
         block = read(BLOCK_BYTES)
     if rest:
         yield Chunk(line, rest, unended=True)
+
+
+def _whole_lines(rest: bytes, block: bytes) -> tuple[bytes | None, bytes]:
+    """The text up to the last line end, None if there is none, and what stands behind it."""
+    end = block.rfind(b"\n")
+    if end >= 0:
+        return b"".join((rest, memoryview(block)[:end])), block[end + 1 :]
+    rest += block
+    end = rest.rfind(b"\n")  # behind a line that was too long may stand whole ones
+    return (rest[:end], rest[end + 1 :]) if end >= 0 else (None, rest)
 
 
 def _after_line_end(read: _Read) -> bytes:

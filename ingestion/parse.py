@@ -258,7 +258,7 @@ def finding_of(refused: RowRefusedError, number: int, raw_text: str) -> Finding:
 
 
 class _KeyColumns(dict[str | None, str]):
-    """The columns that replace a number, an address or a reference, remembered because customers come again."""
+    """The columns that replace a number, an address or a reference. Customers come again: theirs are remembered."""
 
     def __init__(
         self, of: Field, key_of: Callable[[str | None], tuple[str | None, MissingReason | None]]
@@ -275,7 +275,9 @@ class _KeyColumns(dict[str | None, str]):
         key, reason = self._key_of(value)
         if key is None and self._required:
             raise RowRefusedError("wrong_length", "it is blank", self._name)
-        columns = self[value] = f"{key or _NULL}\t{reason or _NULL}" if self._with_reason else key or _NULL
+        if not self._with_reason:  # a reference seldom stands in a file twice
+            return key or _NULL
+        columns = self[value] = f"{key or _NULL}\t{reason or _NULL}"
         return columns
 
 

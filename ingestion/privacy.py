@@ -31,6 +31,7 @@ _GAP = r"[\s\u00ad\u200b-\u200f\u2010-\u2015\u2060\u2212\ufeff-]"
 _UUID = r"(?<![\w-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![\w-])"
 # An identifier of that form is no card number, whatever its digits add up to; without it records lose one another.
 _CARD = re.compile(rf"(?P<uuid>{_UUID})|(?<!\d)\d(?:{_GAP}{{0,2}}\d){{12,}}(?!\d)")
+_MANY_DIGITS = re.compile(rb"\d(?:[ -]*\d){12,}")
 _HIDING = re.compile(rf"(?![\x00-\x7f])(?:\d|{_GAP})")
 _DIGIT_GROUP = re.compile(r"\d+")
 _CARD_DIGITS = range(13, 20)
@@ -190,7 +191,7 @@ class CardWatch:
         self._suspected = _escaping(lines) | _hiding_digits(lines)
         for index in _with_many_digits(lines.data):
             # Digits in a row are seldom a card number: an identifier has them too. No value is longer than its line.
-            if index not in self._suspected and redact_cards(lines[index].decode("utf-8"))[1]:
+            if index not in self._suspected and _holds_card(lines[index]):
                 self._suspected.add(index)
 
     @property
@@ -210,6 +211,22 @@ def _hiding_digits(lines: Lines) -> set[int]:
         return set()
     others = np.unique(lines.holding(np.flatnonzero(lines.bytes >= 0x80))).tolist()
     return {index for index in others if _may_hide_digits(lines[index])}
+
+
+def _holds_card(line: bytes) -> bool:
+    """Whether a line without escapes and without digits or gaps of other alphabets holds a card number.
+
+    Only texts in quotes that have digits enough are looked at: neither a card number nor an identifier holds a quote.
+    """
+    end = 0
+    for match in _MANY_DIGITS.finditer(line):
+        if match.start() >= end:
+            end = line.find(b'"', match.end())
+            end = end if end >= 0 else len(line)
+            text = line[line.rfind(b'"', 0, match.start()) + 1 : end]
+            if redact_cards(text.decode("utf-8"))[1]:
+                return True
+    return False
 
 
 def _with_many_digits(data: bytes) -> Iterator[int]:
