@@ -8,7 +8,7 @@ property test holds the two roads together.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,6 @@ import pyarrow.csv
 import pyarrow.json
 
 from ingestion.contract import Contract, Field, RowRule
-from ingestion.findings import RowRefusedError
 from ingestion.lines import Lines
 from ingestion.raw_rows import NO_ROWS, RawRows, buffer_of
 from ingestion.rows import EARLIEST_DATE, LATEST_DATE, LATEST_PROMISED, Instants, is_date
@@ -68,13 +67,14 @@ class ColumnReader:
     """Reads plain rows of the files of one interface."""
 
     def __init__(
-        self, contract: Contract, keys: dict[str, Callable[[str | None], str]], instants: Instants
+        self, contract: Contract, keys: Mapping[str, Callable[[Values], Values]], instants: Instants
     ) -> None:
         """Compile the contract.
 
         Args:
             contract: The interface.
-            keys: For each field that is replaced by its key, the function that writes it as COPY text.
+            keys: For each field that is replaced by its key, the function that writes its values as COPY text, null
+                where one is refused.
             instants: The range that timestamps must lie in.
         """
         self._contract = contract
@@ -265,21 +265,9 @@ class ColumnReader:
     # Text for COPY
 
     def _written(self, values: Values, field: Field, batch: _Batch) -> Values:
-        if field.key_column:
-            return self._keyed(values, field, batch)
-        return _plain(values, field)
-
-    def _keyed(self, values: Values, field: Field, batch: _Batch) -> Values:
-        """What replaces the values, worked out once for each distinct one."""
-        coded = pc.dictionary_encode(values, null_encoding="encode")
-        write = self._keys[field.name]
-        texts: list[str | None] = []
-        for value in coded.dictionary.to_pylist():
-            try:
-                texts.append(write(value))
-            except RowRefusedError:
-                texts.append(None)
-        written = pa.array(texts, pa.string()).take(coded.indices)
+        if not field.key_column:
+            return _plain(values, field)
+        written = self._keys[field.name](values)
         batch.keep(written.is_valid())
         return written
 
@@ -368,7 +356,10 @@ def _from_text(values: Values, field: Field) -> tuple[Values, Values | None]:
 def _are_dates(values: Values) -> Values:
     """Which are dates, or null."""
     there = values.drop_null() if values.null_count else values
-    if len(there) and pc.min_max(pc.binary_length(there)).as_py() == {"min": _DATE_LENGTH, "max": _DATE_LENGTH}:
+    if len(there) and pc.min_max(pc.binary_length(there)).as_py() == {
+        "min": _DATE_LENGTH,
+        "max": _DATE_LENGTH,
+    }:
         try:
             pc.cast(there, pa.date32())  # of texts of this length it takes dates alone
             return pc.fill_null(_within(values, *_DATES), True)

@@ -32,6 +32,9 @@ _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 class CsvRows:
     """Reads the rows of one file, chunk by chunk."""
 
+    reads_apart = False
+    """Whether a chunk can be read without those before it: a cell may reach over the end of one."""
+
     def __init__(self, contract: Contract) -> None:
         """Prepare for one file of an interface."""
         self._contract = contract

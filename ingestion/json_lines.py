@@ -20,6 +20,9 @@ _decode = msgspec.json.Decoder().decode
 class JsonLines:
     """Reads the objects of one file, chunk by chunk."""
 
+    reads_apart = True
+    """Whether a chunk can be read without those before it."""
+
     def __init__(self, contract: Contract) -> None:
         """Prepare for files of an interface."""
         self._object_lists = [

@@ -76,9 +76,13 @@ class Lines:
         """The text of some lines in their order, with a line end between any two."""
         if len(indexes) == len(self):
             return self.data
-        breaks = np.flatnonzero(np.diff(indexes) != 1) + 1  # lines that follow one another are one piece of text
+        breaks = (
+            np.flatnonzero(np.diff(indexes) != 1) + 1
+        )  # lines that follow one another are one piece of text
         return b"\n".join(
-            self.data[self.starts[run[0]] : self.ends[run[-1]]] for run in np.split(indexes, breaks) if len(run)
+            self.data[self.starts[run[0]] : self.ends[run[-1]]]
+            for run in np.split(indexes, breaks)
+            if len(run)
         )
 
     def first_bytes(self) -> Any:

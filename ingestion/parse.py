@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from ingestion.columnar import ColumnReader
+from ingestion.columnar import ColumnReader, Values
 from ingestion.contract import Contract, Field
 from ingestion.csv_rows import CsvRows
 from ingestion.findings import ROW_RULES, Finding, RowRefusedError
@@ -34,6 +40,7 @@ from ingestion.privacy import (
     mask,
     mask_in,
     redact_cards_in,
+    reference_keys,
 )
 from ingestion.raw_rows import NO_ROWS, RawRows
 from ingestion.rows import Instants, RowReader
@@ -54,7 +61,7 @@ _encode = msgspec.json.Encoder().encode
 class Parsed:
     """What became of the lines of one chunk.
 
-    `read` counts rows, good and bad.
+    `read` counts rows, good and bad; `seconds` is how long it took.
     """
 
     rows: RawRows = NO_ROWS
@@ -62,6 +69,7 @@ class Parsed:
     findings: list[Finding] = field(default_factory=list)
     unknown_fields: set[str] = field(default_factory=set)
     cards_redacted: int = 0
+    seconds: float = 0.0
 
 
 class _Rows(NamedTuple):
@@ -105,12 +113,21 @@ class Parser:
                 KeyTokens.of_token
                 if numbers_are_tokens and each.treatment == "telephone_number"
                 else keyed(each.treatment, secret),
-            ).__getitem__
+            )
             for each in kept
             if each.key_column
         }
-        self._writers = [keys.get(each.name) or _plain_writer(each) for each in kept]
-        self._columns = ColumnReader(contract, keys, Instants(now)) if columnwise else None
+        self._writers = [
+            keys[each.name].__getitem__ if each.name in keys else _plain_writer(each) for each in kept
+        ]
+        in_bulk: dict[str, Callable[[Values], Values]] = {
+            each.name: partial(_references, each, secret=secret)
+            if each.treatment == "reference"
+            else keys[each.name].of_all
+            for each in kept
+            if each.name in keys
+        }
+        self._columns = ColumnReader(contract, in_bulk, Instants(now)) if columnwise else None
         serving = [column.field for column in contract.serving_columns if column.field]
         self._serving_values = _getter(serving)
         self._serving_writers = [_plain_writer(each) for each in serving]
@@ -118,6 +135,31 @@ class Parser:
         self._not_searched = {each.name for each in fields if each.is_key or each.key_column}
         self._not_kept = tuple(each.name for each in fields if each.treatment == "not_kept")
         self._names_people = any(each.treatment == "identity" for each in fields)
+
+    def parse_all(self, chunks: Iterable[Chunk], threads: int) -> Iterator[tuple[Chunk, Parsed]]:
+        """Parse the chunks of a file, each with its outcome, in their order.
+
+        Arrow and the hashes of long texts let other threads run. So where a format allows it, some chunks are parsed
+        side by side; no more than one for each thread lies ahead of the one that is given.
+        """
+        if threads == 1 or not self._format.reads_apart:
+            yield from ((chunk, self._timed(chunk)) for chunk in chunks)
+            return
+        ahead: deque[tuple[Chunk, Future[Parsed]]] = deque()
+        with ThreadPoolExecutor(threads, "parse") as pool:
+            for chunk in chunks:
+                ahead.append((chunk, pool.submit(self._timed, chunk)))
+                if len(ahead) > threads:
+                    first, parsed = ahead.popleft()
+                    yield first, parsed.result()
+            for first, parsed in ahead:
+                yield first, parsed.result()
+
+    def _timed(self, chunk: Chunk) -> Parsed:
+        started = time.perf_counter()
+        parsed = self.parse(chunk)
+        parsed.seconds = time.perf_counter() - started
+        return parsed
 
     def parse(self, chunk: Chunk) -> Parsed:
         """Parse the lines of a chunk.
@@ -279,6 +321,23 @@ class _KeyColumns(dict[str | None, str]):
             return key or _NULL
         columns = self[value] = f"{key or _NULL}\t{reason or _NULL}"
         return columns
+
+    def of_all(self, values: Values) -> Values:
+        """The columns of many values, worked out once for each distinct one; null where a value is refused."""
+        coded = pc.dictionary_encode(values, null_encoding="encode")
+        texts: list[str | None] = []
+        for value in coded.dictionary.to_pylist():
+            try:
+                texts.append(self[value])
+            except RowRefusedError:
+                texts.append(None)
+        return pa.array(texts, pa.string()).take(coded.indices)
+
+
+def _references(of: Field, references: Values, secret: bytes) -> Values:
+    """What `_KeyColumns.of_all` gives for references, of which none is expected twice."""
+    keys = pa.array(reference_keys(references.to_pylist(), secret), pa.string())
+    return keys if of.required and not of.nullable else pc.fill_null(keys, _NULL)
 
 
 def _getter(fields: list[Field]) -> Callable[[Any], tuple[Any, ...]]:

@@ -239,7 +239,8 @@ class _Extracts:
 
     def finish(self) -> tuple[int, list[Finding]]:
         self._sql.lock()
-        self._sql.run("analyze staging")
+        self._sql.run("set local default_statistics_target = 10")  # how many rows there are is what matters
+        self._sql.run("analyze staging ({key}, _record_hash)")
         repeated = self._take_repeated()
         self._hold_if_doubtful(self._rows - len(repeated))
         self._sql.run(_CLOSE)
@@ -340,20 +341,21 @@ taken as (
 select _line_number from taken order by _line_number
 """
 
+# The hash is of the key too: rows with one hash are of one key.
 _CLOSE = """
 update {table} as raw set _until_position = %(position)s
 where
     raw._until_position is null
-    and not exists (
-        select from staging as seen where {same_key} and seen._record_hash = raw._record_hash
-    )
+    and not exists (select from staging as seen where seen._record_hash = raw._record_hash)
 """
 
 _OPEN = """
 insert into {table} ({columns}, _record_hash, _line_number, _file_position, _file_id, _batch_id, _loaded_at)
 select {columns}, _record_hash, _line_number, %(position)s, %(file_id)s, %(batch_id)s, %(loaded_at)s
 from staging as seen
-where not exists (select from {table} as raw where {same_key} and raw._until_position is null)
+where not exists (
+    select from {table} as raw where raw._record_hash = seen._record_hash and raw._until_position is null
+)
 """
 
 _SERVE_NO_MORE = """

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 import pytest
 
-from ingestion import columnar
+from ingestion import columnar, lines
 from ingestion.contract import Contract, Field, interfaces, load_contract
 from ingestion.lines import Chunk, Lines
 from ingestion.parse import Parsed, Parser
@@ -194,6 +195,67 @@ def test_an_unknown_field_sends_its_row_alone_to_the_other_road(interface: str) 
     assert rows.lines.to_pylist() == [index + 1 for index in found]
 
 
+@pytest.mark.parametrize("interface", interfaces())
+def test_many_threads_have_the_outcome_of_one(interface: str) -> None:
+    contract = load_contract(interface)
+    data = as_file(contract, records(contract, 1, 900, 0.05), Random(1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "BLOCK_BYTES", 20_000)
+        chunks = list(lines.chunks_of(io.BytesIO(data), packed=False))
+    assert len(chunks) > 5
+    outcomes = []
+    for threads in (1, 2, 5):
+        parser = Parser(contract, b"a key for tests", NOW)
+        parts = [*parser.parse_all(chunks, threads), (None, parser.finish())]
+        outcomes.append(
+            [
+                (chunk, part.rows.texts(), part.findings, part.read, part.unknown_fields, part.cards_redacted)
+                for chunk, part in parts
+            ]
+        )
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+    assert [chunk for chunk, *_ in outcomes[0]] == [*chunks, None]
+
+
+def test_chunks_are_read_no_further_ahead_than_there_are_threads() -> None:
+    contract = load_contract("telephony_call")
+    data = as_file(contract, records(contract, 1, 20, 0), Random(1))
+    read: list[int] = []
+    chunks = (read.append(number) or Chunk(number, data) for number in range(1, 21))  # type: ignore[func-returns-value]
+    parsed = Parser(contract, b"a key for tests", NOW).parse_all(chunks, 3)
+    for number, (chunk, _) in enumerate(parsed, start=1):
+        assert chunk.first_line == number and len(read) <= number + 3
+
+
+def test_a_chunk_that_cannot_be_parsed_ends_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = load_contract("telephony_call")
+    data = as_file(contract, records(contract, 1, 20, 0), Random(1))
+    parser = Parser(contract, b"a key for tests", NOW)
+    parse = parser.parse
+
+    def fail_at_the_fourth(chunk: Chunk) -> Parsed:
+        if chunk.first_line == 4:
+            raise MemoryError
+        return parse(chunk)
+
+    monkeypatch.setattr(parser, "parse", fail_at_the_fourth)
+    found = []
+    with pytest.raises(MemoryError):
+        for chunk, _ in parser.parse_all((Chunk(number, data) for number in range(1, 9)), 2):
+            found.append(chunk.first_line)
+    assert found == [1, 2, 3]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("parse")]
+
+
+def test_a_file_of_one_chunk_starts_one_thread() -> None:
+    contract = load_contract("telephony_call")
+    data = as_file(contract, records(contract, 1, 20, 0), Random(1))
+    parsed = Parser(contract, b"a key for tests", NOW).parse_all([Chunk(1, data)], 8)
+    next(parsed)
+    assert sum(thread.name.startswith("parse") for thread in threading.enumerate()) == 1
+    assert list(parsed) == []
+
+
 def _chunk_of(contract: Contract, made: list[dict[str, Any]]) -> tuple[Lines, CardWatch]:
-    lines = Lines(as_file(contract, made, Random(1)))
-    return lines, CardWatch(lines)
+    found = Lines(as_file(contract, made, Random(1)))
+    return found, CardWatch(found)

@@ -386,7 +386,9 @@ def test_memory_of_timestamps_and_callers_has_an_end(monkeypatch: pytest.MonkeyP
         for n in range(9)
     ]
     assert parse(*lines).rows.texts() == [
-        text.rsplit("\t", 1)[0] + f"\t{n}\n" for n, line in enumerate(lines, 1) for text in parse(line).rows.texts()
+        text.rsplit("\t", 1)[0] + f"\t{n}\n"
+        for n, line in enumerate(lines, 1)
+        for text in parse(line).rows.texts()
     ]
 
 
