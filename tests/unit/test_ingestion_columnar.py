@@ -200,7 +200,7 @@ def test_many_threads_have_the_outcome_of_one(interface: str) -> None:
     contract = load_contract(interface)
     data = as_file(contract, records(contract, 1, 900, 0.05), Random(1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "BLOCK_BYTES", 20_000)
+        patch.setattr(lines, "BLOCK_BYTES", 8_000)
         chunks = list(lines.chunks_of(io.BytesIO(data), packed=False))
     assert len(chunks) > 5
     outcomes = []
