@@ -72,6 +72,12 @@ class Settings(BaseSettings):
         default="eu-west-2", description="Every bucket and endpoint is in the United Kingdom (ACC002)."
     )
 
+    parse_threads: int = Field(
+        default=2,
+        ge=1,
+        le=16,
+        description="Threads that parse one file side by side, beside the one that writes.",
+    )
     max_bad_row_share: float = Field(
         default=0.05, ge=0, le=1, description="More bad rows than this quarantine the file."
     )

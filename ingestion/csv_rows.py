@@ -10,24 +10,30 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+import numpy as np
 
 from ingestion.contract import Contract, Field
 from ingestion.findings import FileRefusedError, RowRefusedError
-from ingestion.lines import Chunk, Line
+from ingestion.lines import BOM, Line, Lines
 from ingestion.privacy import CardWatch
 
 MAX_LINES_OF_RECORD = 100
 
 csv.field_size_limit(1 << 30)  # how long a text may be is for the contract to say
 
+_QUOTE, _TAB, _RETURN, _SPACE, _ASCII = b'"\t\r \x7f'
 _WHOLE = re.compile(r"-?\d{1,40}", re.ASCII)  # the contract says which are too great
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 
 
 class CsvRows:
     """Reads the rows of one file, chunk by chunk."""
+
+    reads_apart = False
+    """Whether a chunk can be read without those before it: a cell may reach over the end of one."""
 
     def __init__(self, contract: Contract) -> None:
         """Prepare for one file of an interface."""
@@ -47,47 +53,53 @@ class CsvRows:
         """Names of the columns as the header gives them; empty before it was read."""
         return self._names
 
-    def plain(self, chunk: Chunk, watch: CardWatch) -> list[tuple[int, bytes]]:
-        """Lines of a chunk, by index, that may be read column by column: rows by themselves, without a quote."""
+    def plain(self, lines: Lines, watch: CardWatch) -> Any:
+        """Which lines may be read column by column: rows by themselves, without a quote."""
+        plain = np.zeros(len(lines), dtype=bool)
         if not self._names or self._held or not self.knows_all_columns:
-            return []
-        lines = chunk.data.split(b"\n")
-        if b'"' in chunk.data and any(text.count(b'"') % 2 for text in lines):
-            return []
-        marks = [mark for mark in (b'"', b"\t") if mark in chunk.data]
-        if b"\r" in chunk.data:
-            lines = [line.removesuffix(b"\r") for line in lines]
-            marks += [b"\r"] if any(b"\r" in line for line in lines) else []
-        return [
-            (index, text)
-            for index, text in enumerate(lines)
-            if chunk.first_line + index > self._header_line
-            and text
-            and not text.isspace()
-            and not (marks and any(mark in text for mark in marks))
-            and not watch.suspects(index, text)
-        ]
+            return plain
+        quotes = lines.holding(np.flatnonzero(lines.bytes == _QUOTE)) if b'"' in lines.data else []
+        if len(quotes) and np.any(np.bincount(quotes) % 2):
+            return plain
+        plain[max(0, self._header_line + 1 - lines.first_line) :] = True
+        plain[quotes] = False
+        if b"\t" in lines.data:
+            plain[lines.holding(np.flatnonzero(lines.bytes == _TAB))] = False
+        if b"\r" in lines.data:
+            returns = np.flatnonzero(lines.bytes == _RETURN)
+            of_lines = lines.holding(returns)
+            plain[of_lines[returns + 1 < lines.ends[of_lines]]] = False
+        first = lines.first_bytes()
+        for index in np.flatnonzero((first <= _SPACE) | (first > _ASCII)).tolist():
+            text = lines[index]
+            # A mark of the encoding is one only where a file begins; a reader of a piece of one would skip it.
+            if not text or text.isspace() or text.startswith(BOM):
+                plain[index] = False
+        plain[list(watch.suspected)] = False
+        return plain
 
-    def records(self, chunk: Chunk, watch: CardWatch, done: Container[int] = ()) -> Iterator[Line]:
-        """The rows that end in a chunk, without those whose index is in `done`. Blank lines are no rows."""
-        for index, text in enumerate(chunk.data.split(b"\n")):
-            if index in done:
+    def records(self, lines: Lines, watch: CardWatch, left: Iterable[int]) -> Iterator[Line]:
+        """The rows that end in the lines at the indexes `left`. Blank lines are no rows."""
+        if not self._names:
+            return
+        for index in left:
+            number = lines.first_line + index
+            if number == self._header_line:
                 continue
-            if not self._names or chunk.first_line + index == self._header_line:
-                continue
-            suspect = watch.suspects(index, text)
+            text = lines[index]
+            suspect = index in watch.suspected
             if not self._held and b'"' not in text:
                 if text and not text.isspace():
-                    yield self._row(chunk.first_line + index, [text], suspect)
+                    yield self._row(number, [text], suspect)
                 continue
-            self._held.append((chunk.first_line + index, text, suspect))
+            self._held.append((number, text, suspect))
             yield from self._drain(at_end=False)
 
     def finish(self) -> Iterator[Line]:
         """What is left at the end of the file: lines in which a quote was opened and never closed."""
         yield from self._drain(at_end=True)
 
-    def read_header(self, chunk: Chunk) -> None:
+    def read_header(self, lines: Lines) -> None:
         """Read the header, if this is the first chunk that is not blank.
 
         Raises:
@@ -95,9 +107,10 @@ class CsvRows:
         """
         if self._names:
             return
-        for index, text in enumerate(chunk.data.split(b"\n")):
+        for index in range(len(lines)):
+            text = lines[index]
             if text and not text.isspace():
-                self._header_line = chunk.first_line + index
+                self._header_line = lines.first_line + index
                 self._read_header(text)
                 return
 

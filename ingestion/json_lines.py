@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 import msgspec
 
 from ingestion.contract import Contract
 from ingestion.findings import RowRefusedError
-from ingestion.lines import Chunk, Line
+from ingestion.lines import Line, Lines
 from ingestion.privacy import CardWatch, mask
 
+_OPENING, _CLOSING, _RETURN = b"{}\r"
 _decode = msgspec.json.Decoder().decode
 
 
 class JsonLines:
     """Reads the objects of one file, chunk by chunk."""
+
+    reads_apart = True
+    """Whether a chunk can be read without those before it."""
 
     def __init__(self, contract: Contract) -> None:
         """Prepare for files of an interface."""
@@ -25,18 +29,23 @@ class JsonLines:
             field.name for field in contract.fields if field.items and field.items.kind == "object"
         ]
 
-    def plain(self, chunk: Chunk, watch: CardWatch) -> list[tuple[int, bytes]]:
-        """Lines of a chunk, by index, that may be read column by column: nothing in them is escaped or searched for."""
-        return [
-            (index, text)
-            for index, text in enumerate(chunk.data.split(b"\n"))
-            if text and not text.isspace() and not watch.suspects(index, text)
-        ]
+    def plain(self, lines: Lines, watch: CardWatch) -> Any:
+        """Which lines may be read column by column: nothing in them is escaped or searched for.
 
-    def records(self, chunk: Chunk, watch: CardWatch, done: Container[int] = ()) -> Iterator[Line]:
-        """The lines of a chunk and what they hold, without those whose index is in `done`. Blank lines are no rows."""
-        for index, text in enumerate(chunk.data.split(b"\n")):
-            if index in done or not text or text.isspace():
+        Arrow reads objects wherever lines end, and a line of `null` makes it end the process. Of lines that begin and
+        end with a brace, each holds whole objects only.
+        """
+        last = lines.last_bytes()
+        ends = (last == _CLOSING) | ((last == _RETURN) & (lines.last_bytes(2) == _CLOSING))
+        plain = ends & (lines.first_bytes() == _OPENING)
+        plain[list(watch.suspected)] = False
+        return plain
+
+    def records(self, lines: Lines, watch: CardWatch, left: Iterable[int]) -> Iterator[Line]:
+        """The lines at the indexes `left`, and what they hold. Blank lines are no rows."""
+        for index in left:
+            text = lines[index]
+            if not text or text.isspace():
                 continue
             value: dict[str, Any] | RowRefusedError
             try:
@@ -45,7 +54,7 @@ class JsonLines:
                 value = refused
             except RecursionError:
                 value = RowRefusedError("invalid_json", "the line is nested too deeply")
-            yield Line(chunk.first_line + index, text, value, watch.suspects(index, text))
+            yield Line(lines.first_line + index, text, value, index in watch.suspected)
 
     def finish(self) -> Iterator[Line]:
         """What is left at the end of the file: nothing, because a line holds a whole object."""

@@ -33,11 +33,12 @@ from ingestion.ledger import Counts, FindingsSpill
 from ingestion.lines import blocks_of, chunks_of, other_format
 from ingestion.parse import Parser
 from ingestion.platform_records import PlatformFile
+from ingestion.raw_rows import RawRows
 from ingestion.raw_tables import ensure_raw_table
 from ingestion.targets import Delivery, Target, open_target
 
 CHUNKS_OF_A_BATCH = 2
-"""Chunks (2 MiB or more each) that are parsed while the rows of those before them are written."""
+"""Chunks (2 MiB or more each) whose rows are written at once, while the next are parsed."""
 
 _REFUSALS_OF_DATABASE = (
     psycopg.DataError,
@@ -278,28 +279,29 @@ class _Load:
         """Parse the file, and write each batch of its rows while the next one is parsed."""
         seconds = _Seconds()
         parser = Parser(self.contract, self.settings.caller_hash_key.get_secret_value().encode(), self.now)
-        chunks = chunks_of(self.spooled.bytes, packed=self.name.is_packed)
+        chunks = parser.parse_all(
+            chunks_of(self.spooled.bytes, packed=self.name.is_packed), self.settings.parse_threads
+        )
         target = self._target()
         with ThreadPoolExecutor(1) as writer:
             under_way: Future[int] | None = None
             unended_line: int | None = None
             at_end = False
             while not at_end:
-                started = time.perf_counter()
                 batch = list(islice(chunks, CHUNKS_OF_A_BATCH))
                 at_end = len(batch) < CHUNKS_OF_A_BATCH
-                unended_line = next((chunk.first_line for chunk in batch if chunk.unended), unended_line)
-                rows: list[str] = []
-                for parsed in (*map(parser.parse, batch), *((parser.finish(),) if at_end else ())):
-                    rows += parsed.rows
+                unended_line = next((chunk.first_line for chunk, _ in batch if chunk.unended), unended_line)
+                rows: list[RawRows] = []
+                for parsed in (*(parsed for _, parsed in batch), *((parser.finish(),) if at_end else ())):
+                    rows.append(parsed.rows)
+                    seconds.parse += parsed.seconds
                     findings.add(parsed.findings)
                     unknown |= parsed.unknown_fields
                     counts.read += parsed.read
                     counts.cards_redacted += parsed.cards_redacted
-                seconds.parse += time.perf_counter() - started
                 if under_way is not None:
                     counts.loaded += under_way.result()
-                under_way = writer.submit(_write, target, rows, seconds) if rows else None
+                under_way = writer.submit(_write, target, rows, seconds) if any(rows) else None
             if under_way is not None:
                 counts.loaded += under_way.result()
         counts.quarantined = findings.count
@@ -413,9 +415,9 @@ class _TooManyBadRowsError(FileRefusedError):
     """Too many rows of a file are bad; what was wrong with each is kept."""
 
 
-def _write(target: Target, rows: list[str], seconds: _Seconds) -> int:
+def _write(target: Target, rows: list[RawRows], seconds: _Seconds) -> int:
     """Put rows into raw, and count the new ones."""
     started = time.perf_counter()
-    loaded = target.write(rows)
+    loaded = target.write(RawRows.joined(rows))
     seconds.load += time.perf_counter() - started
     return loaded

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import blake2b
+from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from ingestion.columnar import ColumnReader
+from ingestion.columnar import ColumnReader, Values
 from ingestion.contract import Contract, Field
 from ingestion.csv_rows import CsvRows
 from ingestion.findings import ROW_RULES, Finding, RowRefusedError
 from ingestion.json_lines import JsonLines
-from ingestion.lines import Chunk, Line
+from ingestion.lines import Chunk, Line, Lines
 from ingestion.privacy import (
     MASKED_VALUE,
     CardWatch,
@@ -34,7 +40,9 @@ from ingestion.privacy import (
     mask,
     mask_in,
     redact_cards_in,
+    reference_keys,
 )
+from ingestion.raw_rows import NO_ROWS, RawRows
 from ingestion.rows import Instants, RowReader
 
 RAW_TEXT_CHARACTERS = 4_000
@@ -53,15 +61,23 @@ _encode = msgspec.json.Encoder().encode
 class Parsed:
     """What became of the lines of one chunk.
 
-    `rows` is COPY text: the record columns, the serving columns, `_record_hash` and `_line_number`. `read` counts
-    rows, good and bad.
+    `read` counts rows, good and bad; `seconds` is how long it took.
     """
 
-    rows: list[str] = field(default_factory=list)
+    rows: RawRows = NO_ROWS
     read: int = 0
     findings: list[Finding] = field(default_factory=list)
     unknown_fields: set[str] = field(default_factory=set)
     cards_redacted: int = 0
+    seconds: float = 0.0
+
+
+class _Rows(NamedTuple):
+    """Rows that are read one by one: the COPY text of their columns, and their lines."""
+
+    records: list[str]
+    served: list[str]
+    lines: list[int]
 
 
 class Parser:
@@ -97,12 +113,21 @@ class Parser:
                 KeyTokens.of_token
                 if numbers_are_tokens and each.treatment == "telephone_number"
                 else keyed(each.treatment, secret),
-            ).__getitem__
+            )
             for each in kept
             if each.key_column
         }
-        self._writers = [keys.get(each.name) or _plain_writer(each) for each in kept]
-        self._columns = ColumnReader(contract, keys, Instants(now)) if columnwise else None
+        self._writers = [
+            keys[each.name].__getitem__ if each.name in keys else _plain_writer(each) for each in kept
+        ]
+        in_bulk: dict[str, Callable[[Values], Values]] = {
+            each.name: partial(_references, each, secret=secret)
+            if each.treatment == "reference"
+            else keys[each.name].of_all
+            for each in kept
+            if each.name in keys
+        }
+        self._columns = ColumnReader(contract, in_bulk, Instants(now)) if columnwise else None
         serving = [column.field for column in contract.serving_columns if column.field]
         self._serving_values = _getter(serving)
         self._serving_writers = [_plain_writer(each) for each in serving]
@@ -110,6 +135,31 @@ class Parser:
         self._not_searched = {each.name for each in fields if each.is_key or each.key_column}
         self._not_kept = tuple(each.name for each in fields if each.treatment == "not_kept")
         self._names_people = any(each.treatment == "identity" for each in fields)
+
+    def parse_all(self, chunks: Iterable[Chunk], threads: int) -> Iterator[tuple[Chunk, Parsed]]:
+        """Parse the chunks of a file, each with its outcome, in their order.
+
+        Arrow and the hashes of long texts let other threads run. So where a format allows it, some chunks are parsed
+        side by side; no more than one for each thread lies ahead of the one that is given.
+        """
+        if threads == 1 or not self._format.reads_apart:
+            yield from ((chunk, self._timed(chunk)) for chunk in chunks)
+            return
+        ahead: deque[tuple[Chunk, Future[Parsed]]] = deque()
+        with ThreadPoolExecutor(threads, "parse") as pool:
+            for chunk in chunks:
+                ahead.append((chunk, pool.submit(self._timed, chunk)))
+                if len(ahead) > threads:
+                    first, parsed = ahead.popleft()
+                    yield first, parsed.result()
+            for first, parsed in ahead:
+                yield first, parsed.result()
+
+    def _timed(self, chunk: Chunk) -> Parsed:
+        started = time.perf_counter()
+        parsed = self.parse(chunk)
+        parsed.seconds = time.perf_counter() - started
+        return parsed
 
     def parse(self, chunk: Chunk) -> Parsed:
         """Parse the lines of a chunk.
@@ -123,30 +173,27 @@ class Parser:
             parsed.read += 1
             parsed.findings.append(self._finding(too_long, chunk.first_line, chunk.data))
             return parsed
-        watch = CardWatch(chunk.data)
+        lines = Lines(chunk.data, chunk.first_line)
+        watch = CardWatch(lines)
         if isinstance(self._format, CsvRows):
-            self._format.read_header(chunk)
-        done = self._columnwise(chunk, watch)
-        parsed = self._parse(self._format.records(chunk, watch, done.keys()))
-        if done:
-            rows = [(chunk.first_line + index, row) for index, row in done.items()]
-            parsed.rows += [f"{row}\t{number}\n" for number, row in rows]
-            parsed.read += len(rows)
+            self._format.read_header(lines)
+        done, rows = self._columnwise(lines, watch)
+        left = np.ones(len(lines), dtype=bool)
+        left[done] = False
+        parsed = self._parse(self._format.records(lines, watch, np.flatnonzero(left).tolist()))
+        parsed.rows = RawRows.joined([parsed.rows, rows])
+        parsed.read += len(rows)
         return parsed
 
-    def _columnwise(self, chunk: Chunk, watch: CardWatch) -> dict[int, str]:
-        """Rows of the lines, by index, that could be read column by column."""
-        if self._columns is None:
-            return {}
-        plain = self._format.plain(chunk, watch)
-        if not plain:
-            return {}
-        lines = [text for _, text in plain]
+    def _columnwise(self, lines: Lines, watch: CardWatch) -> tuple[Any, RawRows]:
+        """The indexes of the lines that could be read column by column, and their rows."""
+        plain = self._format.plain(lines, watch) if self._columns else np.zeros(len(lines), dtype=bool)
+        indexes = np.flatnonzero(plain)
+        if self._columns is None or not len(indexes):
+            return indexes, NO_ROWS
         if isinstance(self._format, CsvRows):
-            rows = self._columns.read_csv(self._format.names, lines)
-        else:
-            rows = self._columns.read_json(lines)
-        return {index: row for (index, _), row in zip(plain, rows, strict=True) if row is not None}
+            return self._columns.read_csv(self._format.names, lines, indexes)
+        return self._columns.read_json(lines, indexes)
 
     def finish(self) -> Parsed:
         """Parse what is left at the end of the file."""
@@ -154,6 +201,7 @@ class Parser:
 
     def _parse(self, lines: Iterable[Line]) -> Parsed:
         parsed = Parsed()
+        rows = _Rows([], [], [])
         for line in lines:
             parsed.read += 1
             value = line.value
@@ -163,13 +211,16 @@ class Parser:
                 cards = 0
                 if line.is_suspect:
                     value, cards = self._cleaned(value)
-                parsed.rows.append(self._row(value, line.number, parsed))
+                self._add_row(rows, value, line.number, parsed)
                 parsed.cards_redacted += cards
             except RowRefusedError as refused:
                 parsed.findings.append(self._finding(refused, line.number, line.text))
             except RecursionError:
                 too_deep = RowRefusedError("invalid_json", "the line is nested too deeply")
                 parsed.findings.append(self._finding(too_deep, line.number, line.text))
+        if rows.lines:
+            served = rows.served if self._serving_writers else None
+            parsed.rows = RawRows.of_texts(rows.records, served, rows.lines)
         return parsed
 
     def _cleaned(self, value: dict[str, Any]) -> tuple[dict[str, Any], int]:
@@ -181,7 +232,7 @@ class Parser:
         cleaned, found = redact_cards_in(searched)
         return {**kept, **cleaned}, found
 
-    def _row(self, value: dict[str, Any], number: int, parsed: Parsed) -> str:
+    def _add_row(self, rows: _Rows, value: dict[str, Any], number: int, parsed: Parsed) -> None:
         record, unknown = self._reader.read(value)
         columns = [write(each) for write, each in zip(self._writers, self._values(record), strict=True)]
         if unknown:
@@ -190,12 +241,11 @@ class Parser:
             columns.append(_json_text(json.dumps(unknown, sort_keys=True, ensure_ascii=False)))
         else:
             columns.append(_NULL)
-        row = "\t".join(columns)
-        digest = blake2b(row.encode(), digest_size=16).hexdigest()
-        if self._serving_writers:
-            values = zip(self._serving_writers, self._serving_values(record), strict=True)
-            row = "\t".join([row, *(write(each) for write, each in values)])
-        return f"{row}\t{digest}\t{number}\n"
+        values = zip(self._serving_writers, self._serving_values(record), strict=True)
+        served = "\t".join([write(each) for write, each in values])
+        rows.records.append("\t".join(columns))
+        rows.served.append(served)
+        rows.lines.append(number)
 
     def _hidden_in(self, unknown: dict[str, Any]) -> dict[str, Any]:
         """Fields that the contract does not know, without what could be personal data in them."""
@@ -250,7 +300,7 @@ def finding_of(refused: RowRefusedError, number: int, raw_text: str) -> Finding:
 
 
 class _KeyColumns(dict[str | None, str]):
-    """The columns that replace a number, an address or a reference, remembered because customers come again."""
+    """The columns that replace a number, an address or a reference. Customers come again: theirs are remembered."""
 
     def __init__(
         self, of: Field, key_of: Callable[[str | None], tuple[str | None, MissingReason | None]]
@@ -267,8 +317,27 @@ class _KeyColumns(dict[str | None, str]):
         key, reason = self._key_of(value)
         if key is None and self._required:
             raise RowRefusedError("wrong_length", "it is blank", self._name)
-        columns = self[value] = f"{key or _NULL}\t{reason or _NULL}" if self._with_reason else key or _NULL
+        if not self._with_reason:  # a reference seldom stands in a file twice
+            return key or _NULL
+        columns = self[value] = f"{key or _NULL}\t{reason or _NULL}"
         return columns
+
+    def of_all(self, values: Values) -> Values:
+        """The columns of many values, worked out once for each distinct one; null where a value is refused."""
+        coded = pc.dictionary_encode(values, null_encoding="encode")
+        texts: list[str | None] = []
+        for value in coded.dictionary.to_pylist():
+            try:
+                texts.append(self[value])
+            except RowRefusedError:
+                texts.append(None)
+        return pa.array(texts, pa.string()).take(coded.indices)
+
+
+def _references(of: Field, references: Values, secret: bytes) -> Values:
+    """What `_KeyColumns.of_all` gives for references, of which none is expected twice."""
+    keys = pa.array(reference_keys(references.to_pylist(), secret), pa.string())
+    return keys if of.required and not of.nullable else pc.fill_null(keys, _NULL)
 
 
 def _getter(fields: list[Field]) -> Callable[[Any], tuple[Any, ...]]:

@@ -176,12 +176,9 @@ class _Canonical:
         if not self._records:
             return []
         parsed = self._parser.parse(Chunk(0, b"\n".join(text for text, _, _ in self._records)))
-        rows = []
-        for row in parsed.rows:
-            content, _, index = row.rpartition("\t")
-            rows.append(f"{content}\t{self._records[int(index)][1]}\n")
-        if rows:
-            self._target.write(rows)
+        if parsed.rows:
+            lines = [self._records[index][1] for index in parsed.rows.lines.to_pylist()]
+            self._target.write(parsed.rows.numbered(lines))
         refused = [(self._records[each.line_number][2], each.message) for each in parsed.findings]
         self._records.clear()
         return refused

@@ -5,14 +5,17 @@ Nothing that this module was given may leave it in the clear, in a message, a lo
 
 from __future__ import annotations
 
-import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Set
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any, Literal, cast
 
+import numpy as np
 import phonenumbers
 
 from ingestion.contract import Contract, Field
+from ingestion.lines import Lines
 
 MissingReason = Literal["withheld", "anonymous", "empty", "unparseable"]
 
@@ -28,9 +31,11 @@ _GAP = r"[\s\u00ad\u200b-\u200f\u2010-\u2015\u2060\u2212\ufeff-]"
 _UUID = r"(?<![\w-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![\w-])"
 # An identifier of that form is no card number, whatever its digits add up to; without it records lose one another.
 _CARD = re.compile(rf"(?P<uuid>{_UUID})|(?<!\d)\d(?:{_GAP}{{0,2}}\d){{12,}}(?!\d)")
+_MANY_DIGITS = re.compile(rb"\d(?:[ -]*\d){12,}")
 _HIDING = re.compile(rf"(?![\x00-\x7f])(?:\d|{_GAP})")
 _DIGIT_GROUP = re.compile(r"\d+")
 _CARD_DIGITS = range(13, 20)
+_FEWEST_DIGITS = b"0" * _CARD_DIGITS.start
 _TOO_GREAT = 10.0**_CARD_DIGITS.stop
 
 _EMAIL = r"[^\s\"'<>()\[\]{},:;\\@]{1,64}@\w[\w.-]*"  # bounded: time stays linear
@@ -129,12 +134,33 @@ def customer_key(address: str | None, secret: bytes) -> tuple[str | None, Missin
 
 def reference_key(reference: str | None, secret: bytes) -> str | None:
     """What is stored in place of a reference: HMAC-SHA-256 of it without spaces and in capitals, or None if blank."""
-    plain = "".join((reference or "").split()).upper()
-    return _hexdigest(plain, secret) if plain else None
+    return reference_keys([reference], secret)[0]
+
+
+def reference_keys(references: Iterable[str | None], secret: bytes) -> list[str | None]:
+    """As `reference_key`, of many at once: a call for each would take as long as the hashes."""
+    inner, outer = _padded(secret)
+    plain = ["".join(reference.split()).upper() if reference else "" for reference in references]
+    return [
+        sha256(outer + sha256(inner + text.encode("utf-8")).digest()).hexdigest() if text else None
+        for text in plain
+    ]
 
 
 def _hexdigest(text: str, secret: bytes) -> str:
-    return hmac.digest(secret, text.encode("utf-8"), "sha256").hex()
+    """HMAC-SHA-256 (RFC 2104), in a third of the time of the library, which prepares the key anew for each text."""
+    inner, outer = _padded(secret)
+    return sha256(outer + sha256(inner + text.encode("utf-8")).digest()).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _padded(secret: bytes) -> tuple[bytes, bytes]:
+    block = sha256().block_size
+    key = (sha256(secret).digest() if len(secret) > block else secret).ljust(block, b"\x00")
+    return key.translate(_INNER), key.translate(_OUTER)
+
+
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 
 class KeyTokens:
@@ -169,26 +195,59 @@ class CardWatch:
     of another alphabet, bytes that are no text. NUL is suspected too.
     """
 
-    def __init__(self, chunk: bytes) -> None:
-        """Look at a chunk."""
-        flattened = flatten_digits(chunk)
-        self._is_ascii = chunk.isascii()
-        self._may_escape = b"\\" in chunk or b"\x00" in chunk
-        self.is_quiet = self._is_ascii and not self._may_escape and not may_hold_card(flattened)
-        self._lines = flattened.split(b"\n") if may_hold_card(flattened) else []
+    def __init__(self, lines: Lines) -> None:
+        """Look at the lines of a chunk."""
+        self._suspected = _escaping(lines) | _hiding_digits(lines)
+        for index in _with_many_digits(lines.data):
+            # Digits in a row are seldom a card number: an identifier has them too. No value is longer than its line.
+            if index not in self._suspected and _holds_card(lines[index]):
+                self._suspected.add(index)
 
-    def suspects(self, index: int, line: bytes) -> bool:
-        """Whether a line must be searched, `index` counted from 0 in the chunk."""
-        if self.is_quiet:
-            return False
-        if self._may_escape and (b"\\" in line or b"\x00" in line):
-            return True
-        if not self._is_ascii and not line.isascii() and _may_hide_digits(line):
-            return True
-        if not self._lines or not may_hold_card(self._lines[index]):
-            return False
-        # Digits in a row are seldom a card number: an identifier has them too. No value is longer than its line.
-        return redact_cards(line.decode("utf-8"))[1] > 0
+    @property
+    def suspected(self) -> Set[int]:
+        """Indexes of the lines that must be searched, counted from 0 in the chunk."""
+        return self._suspected
+
+
+def _escaping(lines: Lines) -> set[int]:
+    if b"\\" not in lines.data and b"\x00" not in lines.data:
+        return set()
+    return set(lines.holding(np.flatnonzero((lines.bytes == ord("\\")) | (lines.bytes == 0))).tolist())
+
+
+def _hiding_digits(lines: Lines) -> set[int]:
+    if lines.data.isascii():
+        return set()
+    others = np.unique(lines.holding(np.flatnonzero(lines.bytes >= 0x80))).tolist()
+    return {index for index in others if _may_hide_digits(lines[index])}
+
+
+def _holds_card(line: bytes) -> bool:
+    """Whether a line without escapes and without digits or gaps of other alphabets holds a card number.
+
+    Only texts in quotes that have digits enough are looked at: neither a card number nor an identifier holds a quote.
+    """
+    end = 0
+    for match in _MANY_DIGITS.finditer(line):
+        if match.start() >= end:
+            end = line.find(b'"', match.end())
+            end = end if end >= 0 else len(line)
+            text = line[line.rfind(b'"', 0, match.start()) + 1 : end]
+            if redact_cards(text.decode("utf-8"))[1]:
+                return True
+    return False
+
+
+def _with_many_digits(data: bytes) -> Iterator[int]:
+    """Indexes of the lines with as many digits in a row as the shortest card number has."""
+    flattened = _flatten_digits(data)
+    index = counted = 0
+    place = flattened.find(_FEWEST_DIGITS)
+    while place >= 0:
+        index += flattened.count(b"\n", counted, place)
+        yield index
+        counted = flattened.find(b"\n", place)
+        place = flattened.find(_FEWEST_DIGITS, counted) if counted >= 0 else -1
 
 
 def _may_hide_digits(line: bytes) -> bool:
@@ -198,16 +257,7 @@ def _may_hide_digits(line: bytes) -> bool:
         return True
 
 
-def may_hold_card(flattened: bytes) -> bool:
-    """Whether text may hold a card number, said fast and never wrongly denied for plain ASCII without escapes.
-
-    Args:
-        flattened: The text after `flatten_digits`.
-    """
-    return b"0" * _CARD_DIGITS.start in flattened
-
-
-def flatten_digits(text: bytes) -> bytes:
+def _flatten_digits(text: bytes) -> bytes:
     """The text with every ASCII digit as 0, and without spaces and hyphens; line ends stay."""
     return text.translate(_ZEROS, b" -")
 

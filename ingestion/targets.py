@@ -13,14 +13,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg import Connection, Cursor, sql
+from psycopg.errors import UniqueViolation
 
 from ingestion.contract import Contract
 from ingestion.findings import ROW_RULES, FileRefusedError, Finding
 from ingestion.ledger import Extract
+from ingestion.raw_rows import RawRows, Texts
 from ingestion.raw_tables import serving_table_name, table_name
 
 LOAD_LOCK = 7_205_102  # with the hash of an interface: one transaction at a time adds rows to its raw table
+
+_LOOKED_UP_FIRST = 500
+"""Records of a file that are looked up before the others are taken for new: a file that was sent again is full of known
+ones, and every refusal of the primary key is a line in the log of the server."""
 
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"t": "\t", "n": "\n", "r": "\r"}
@@ -39,8 +47,8 @@ class Delivery:
 class Target(Protocol):
     """Takes the rows of one file."""
 
-    def write(self, rows: list[str]) -> int:
-        """Take rows as COPY text, and count those that raw did not hold before, as far as it is known yet."""
+    def write(self, rows: RawRows) -> int:
+        """Take rows, and count those that raw did not hold before, as far as it is known yet."""
 
     def finish(self) -> tuple[int, list[Finding]]:
         """End the file: how many more rows raw did not hold before, and rows that are refused after all.
@@ -114,7 +122,7 @@ class _Statements:
             sql.SQL(statement).format(**self._names), {**self._values, **values}, prepare=False
         )
 
-    def copy(self, statement: str, text: str) -> None:
+    def copy(self, statement: str, text: memoryview) -> None:
         """Put COPY text into a table."""
         with self.connection.cursor().copy(sql.SQL(statement).format(**self._names)) as copy:
             copy.write(text)
@@ -127,43 +135,78 @@ class _Statements:
 
 
 class _Records:
-    """Records and events: each is added unless raw holds it, batch by batch."""
+    """Records and events: each is added unless raw holds it, batch by batch.
+
+    Most files tell of nothing that raw holds. So where the first records of a file are all new, the next are copied as
+    if they were too: the primary key refuses them all if one is not, and then they are looked up after all.
+    """
 
     def __init__(self, connection: Connection, contract: Contract, delivery: Delivery) -> None:
+        self._connection = connection
         self._sql = _Statements(connection, contract, delivery)
         self._position = delivery.position
-        self._of_file = f"{delivery.file_id}\t{delivery.batch_id}\t{delivery.loaded_at.isoformat()}\n"
+        self._of_file = f"{delivery.file_id}\t{delivery.batch_id}\t{delivery.loaded_at.isoformat()}"
         names = [column.name for column in contract.record_columns]
         self._key = [(name, names.index(name)) for name in contract.key]
+        self._expects_new: bool | None = None
 
-    def write(self, rows: list[str]) -> int:
+    def write(self, rows: RawRows) -> int:
         self._sql.lock()
-        parts = [row[:-1].rsplit("\t", 2) for row in rows]  # the record, its hash and its line
-        known = {place for (place,) in self._sql.run(_KNOWN, **self._arrays(parts))}
-        new: dict[str, str] = {}
-        again = []
-        for place, (record, digest, line) in enumerate(parts, start=1):
-            # The hash is of the key too: no other record has it.
-            if place in known or digest in new:
-                again.append(parts[place - 1])
-            else:
-                new[digest] = f"{record}\t{digest}\t{line}\t{self._position}{line:0>12}\t{self._of_file}"
-        if new:
-            self._sql.copy(_ADD, "".join(new.values()))
-        if again:
-            positions = _array(f"{self._position}{line:0>12}" for _, _, line in again)
-            self._sql.run(_SEEN_AGAIN, positions=positions, **self._arrays(again))
-        return len(new)
+        if self._expects_new is None:
+            looked_up = self._add_looked_up(rows.slice(0, _LOOKED_UP_FIRST))
+            self._expects_new = looked_up == min(len(rows), _LOOKED_UP_FIRST)
+            return looked_up + self._add(rows.slice(_LOOKED_UP_FIRST))
+        return self._add(rows)
 
     def finish(self) -> tuple[int, list[Finding]]:
         return 0, []
 
-    def _arrays(self, parts: list[list[str]]) -> dict[str, str]:
+    def _add(self, rows: RawRows) -> int:
+        if self._expects_new and not rows.repeat_a_hash:
+            try:
+                with self._connection.transaction():
+                    self._copy(rows)
+                return len(rows)
+            except UniqueViolation:
+                self._expects_new = False
+        return self._add_looked_up(rows)
+
+    def _add_looked_up(self, rows: RawRows) -> int:
+        if not len(rows):
+            return 0
+        records, hashes = rows.records.to_pylist(), rows.hashes.to_pylist()
+        arrays = self._arrays(records, hashes)
+        known = {place - 1 for (place,) in self._sql.run(_KNOWN, **arrays)}
+        new, again, seen = [], [], set()
+        for place, digest in enumerate(hashes):
+            # The hash is of the key too: no other record has it.
+            if place in known or digest in seen:
+                again.append(place)
+            else:
+                seen.add(digest)
+                new.append(place)
+        if new:
+            self._copy(rows if len(new) == len(rows) else rows.take(new))
+        if again:
+            positions = _array(self._positions(rows.take(again)).to_pylist())
+            arrays = self._arrays([records[place] for place in again], [hashes[place] for place in again])
+            self._sql.run(_SEEN_AGAIN, positions=positions, **arrays)
+        return len(new)
+
+    def _copy(self, rows: RawRows) -> None:
+        self._sql.copy(_ADD, rows.copy_text(self._positions(rows), self._of_file))
+
+    def _positions(self, rows: RawRows) -> Texts:
+        """The places of rows among all rows of the interface: texts that sort as their lines do."""
+        padded = pc.utf8_lpad(pc.cast(rows.lines, pa.string()), width=12, padding="0")
+        return pc.binary_join_element_wise(self._position, padded, "")
+
+    def _arrays(self, records: list[str], hashes: list[str]) -> dict[str, str]:
         """The keys and hashes of records as arrays, in their order."""
         beyond = max(place for _, place in self._key) + 1
-        cells = [record.split("\t", beyond) for record, _, _ in parts]
+        cells = [record.split("\t", beyond) for record in records]
         arrays = {name: _array(_from_copy(each[place]) for each in cells) for name, place in self._key}
-        return {**arrays, "hashes": _array(digest for _, digest, _ in parts)}
+        return {**arrays, "hashes": _array(hashes)}
 
 
 class _Extracts:
@@ -189,14 +232,15 @@ class _Extracts:
         )
         connection.execute(sql.SQL(_STAGING).format(columns=columns))
 
-    def write(self, rows: list[str]) -> int:
-        self._sql.copy("copy staging from stdin", "".join(rows))
+    def write(self, rows: RawRows) -> int:
+        self._sql.copy("copy staging from stdin (encoding 'UTF8')", rows.copy_text())
         self._rows += len(rows)
         return 0
 
     def finish(self) -> tuple[int, list[Finding]]:
         self._sql.lock()
-        self._sql.run("analyze staging")
+        self._sql.run("set local default_statistics_target = 10")  # how many rows there are is what matters
+        self._sql.run("analyze staging ({key}, _record_hash)")
         repeated = self._take_repeated()
         self._hold_if_doubtful(self._rows - len(repeated))
         self._sql.run(_CLOSE)
@@ -257,7 +301,8 @@ cross join lateral (
 """
 
 _ADD = """
-copy {table} ({columns}, _record_hash, _line_number, _file_position, _file_id, _batch_id, _loaded_at) from stdin
+copy {table} ({columns}, _record_hash, _line_number, _file_position, _file_id, _batch_id, _loaded_at)
+from stdin (encoding 'UTF8')
 """
 
 # The place of a record is that of its last appearance in the latest file. Where that moves it past another
@@ -296,20 +341,21 @@ taken as (
 select _line_number from taken order by _line_number
 """
 
+# The hash is of the key too: rows with one hash are of one key.
 _CLOSE = """
 update {table} as raw set _until_position = %(position)s
 where
     raw._until_position is null
-    and not exists (
-        select from staging as seen where {same_key} and seen._record_hash = raw._record_hash
-    )
+    and not exists (select from staging as seen where seen._record_hash = raw._record_hash)
 """
 
 _OPEN = """
 insert into {table} ({columns}, _record_hash, _line_number, _file_position, _file_id, _batch_id, _loaded_at)
 select {columns}, _record_hash, _line_number, %(position)s, %(file_id)s, %(batch_id)s, %(loaded_at)s
 from staging as seen
-where not exists (select from {table} as raw where {same_key} and raw._until_position is null)
+where not exists (
+    select from {table} as raw where raw._record_hash = seen._record_hash and raw._until_position is null
+)
 """
 
 _SERVE_NO_MORE = """

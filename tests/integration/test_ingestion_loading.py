@@ -21,7 +21,7 @@ import pytest
 
 from infra.postgres import connect
 from infra.settings import Settings
-from ingestion import ledger, lines
+from ingestion import ledger, lines, targets
 from ingestion.connectors import SourceError
 from ingestion.connectors.local import LocalFolder
 from ingestion.run import FileOutcome, ensure_raw_tables, ingest, load_file, new_batch, pending_files
@@ -125,6 +125,84 @@ def run(db: Warehouse, source: Path | str | None, **settings: Any) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------ the rule
+
+
+@pytest.mark.parametrize("first_known", [0, 3, 9, 25, 59])
+def test_records_that_are_known_are_found_wherever_they_stand(
+    db: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first_known: int
+) -> None:
+    """The primary key says of most records whether they are known, and a look at raw of the others: all is as one."""
+    monkeypatch.setattr(lines, "BLOCK_BYTES", 2_000)  # some 7 records
+    put(tmp_path, name(1), text(*(call(f"known-{n}") for n in range(3))))
+    run(db, tmp_path)
+    records = [call(f"c-{n}") for n in range(60)]
+    again = [call(f"known-{n}") for n in range(3)]
+    content = text(*records[:first_known], *again, *records[first_known:], records[5], records[40])
+    contents, touched = [], []
+    for looked_up in (1, 4, 10**6):
+        monkeypatch.setattr(targets, "_LOOKED_UP_FIRST", looked_up)
+        put(tmp_path, name(), content)
+        assert "65 read = 60 loaded + 5 unchanged + 0 quarantined" in run(db, tmp_path).as_text()
+        contents.append(
+            db.all(
+                "select call_id, _record_hash, _line_number, right(_file_position, 12) from raw.telephony_call "
+                "order by 1"
+            )
+        )
+        touched.append(db.all("select count(*) from ops.record_touches"))
+        with connect(db.settings) as connection:
+            connection.execute("delete from raw.telephony_call where call_id like 'c-%'")
+    assert contents[0] == contents[1] == contents[2] and len(contents[0]) == 63
+    assert touched[0] == touched[1] == touched[2]
+    at_known = {row[0]: row[3][-3:] for row in contents[0]}
+    assert at_known["known-0"] == f"{first_known + 1:03d}" and at_known["c-40"] == "065"
+
+
+def test_only_one_refusal_of_the_primary_key_is_asked_for(
+    db: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "BLOCK_BYTES", 2_000)
+    monkeypatch.setattr(targets, "_LOOKED_UP_FIRST", 2)
+    known = [call(f"known-{n}") for n in range(40)]
+    put(tmp_path, name(), text(*known))
+    run(db, tmp_path)
+    copies: list[str] = []
+    copy: Callable[..., None] = targets._Statements.copy
+
+    def count(self: Any, statement: str, rows: memoryview) -> None:
+        copies.append(statement)
+        copy(self, statement, rows)
+
+    monkeypatch.setattr(targets._Statements, "copy", count)
+    put(tmp_path, name(), text(call("new-1"), call("new-2"), *known))
+    assert "42 read = 2 loaded + 40 unchanged" in run(db, tmp_path).as_text()
+    assert len(copies) == 2  # of the new ones, and of those that were taken for new
+    copies.clear()
+    put(tmp_path, name(), text(*known, call("new-3")))
+    assert "41 read = 1 loaded + 40 unchanged" in run(db, tmp_path).as_text()
+    assert len(copies) == 1
+
+
+def test_threads_change_nothing(db: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "BLOCK_BYTES", 2_000)
+    choose = random.Random(1)
+    records: list[dict[str, Any] | str] = [call(f"c-{n}") for n in range(300)]
+    for place in choose.sample(range(300), 30):
+        records[place] = choose.choice(("{oops", call(f"y-{place}", legs=None), call(f"z-{place}")))
+    found = []
+    for threads in (1, 2, 5):
+        path = put(tmp_path, name(), text(*records))
+        summary = run(db, path, parse_threads=threads, max_bad_row_share=1)
+        found.append(
+            (
+                summary.counts,
+                db.all("select call_id, _record_hash, _line_number from raw.telephony_call order by 3"),
+                db.all("select line_number, rule, message from quarantine.rows order by row_id"),
+            )
+        )
+        with connect(db.settings) as connection:
+            connection.execute("truncate raw.telephony_call, quarantine.rows, ops.files cascade")
+    assert found[0] == found[1] == found[2] and found[0][0].read == 300 and found[0][2]
 
 
 def test_a_file_is_loaded_once(db: Warehouse, tmp_path: Path) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 import pytest
 
-from ingestion import columnar
+from ingestion import columnar, lines
 from ingestion.contract import Contract, Field, interfaces, load_contract
-from ingestion.lines import Chunk
+from ingestion.lines import Chunk, Lines
 from ingestion.parse import Parsed, Parser
 from ingestion.privacy import CardWatch
 
@@ -141,7 +142,7 @@ def outcome(contract: Contract, data: bytes, *, columnwise: bool) -> tuple[Any, 
     parser = Parser(contract, b"a key for tests", NOW, columnwise=columnwise)
     parts: list[Parsed] = [parser.parse(Chunk(1, data)), parser.finish()]
     return (
-        sorted(row for part in parts for row in part.rows),
+        sorted(row for part in parts for row in part.rows.texts()),
         sorted((found for part in parts for found in part.findings), key=lambda found: found.line_number),
         sum(part.read for part in parts),
         set().union(*(part.unknown_fields for part in parts)),
@@ -174,7 +175,7 @@ def test_plain_rows_take_the_fast_road(interface: str, monkeypatch: pytest.Monke
     seen: list[int] = []
     read = parser._columnwise
     monkeypatch.setattr(
-        parser, "_columnwise", lambda *given: seen.append(len(found := read(*given))) or found
+        parser, "_columnwise", lambda *given: seen.append(len((found := read(*given))[1])) or found
     )
     rows = parser.parse(Chunk(1, data)).rows
     assert rows and seen[0] >= 0.85 * len(rows)
@@ -186,13 +187,75 @@ def test_plain_rows_take_the_fast_road(interface: str, monkeypatch: pytest.Monke
 def test_an_unknown_field_sends_its_row_alone_to_the_other_road(interface: str) -> None:
     contract = load_contract(interface)
     made = records(contract, 1, 300, 0)
-    plain = Parser(contract, b"a key for tests", NOW)._columnwise(*_chunk_of(contract, made))
-    chosen = sorted(plain)[len(plain) // 2]
+    plain, _ = Parser(contract, b"a key for tests", NOW)._columnwise(*_chunk_of(contract, made))
+    chosen = plain[len(plain) // 2]
     made[chosen]["never_heard_of"] = {"trunk": [1, None, {"deep": {}}]}
-    found = Parser(contract, b"a key for tests", NOW)._columnwise(*_chunk_of(contract, made))
-    assert len(plain) > 20 and sorted(found) == sorted(plain.keys() - {chosen})
+    found, rows = Parser(contract, b"a key for tests", NOW)._columnwise(*_chunk_of(contract, made))
+    assert len(plain) > 20 and [*found] == [index for index in plain if index != chosen]
+    assert rows.lines.to_pylist() == [index + 1 for index in found]
 
 
-def _chunk_of(contract: Contract, made: list[dict[str, Any]]) -> tuple[Chunk, CardWatch]:
-    data = as_file(contract, made, Random(1))
-    return Chunk(1, data), CardWatch(data)
+@pytest.mark.parametrize("interface", interfaces())
+def test_many_threads_have_the_outcome_of_one(interface: str) -> None:
+    contract = load_contract(interface)
+    data = as_file(contract, records(contract, 1, 900, 0.05), Random(1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "BLOCK_BYTES", 8_000)
+        chunks = list(lines.chunks_of(io.BytesIO(data), packed=False))
+    assert len(chunks) > 5
+    outcomes = []
+    for threads in (1, 2, 5):
+        parser = Parser(contract, b"a key for tests", NOW)
+        parts = [*parser.parse_all(chunks, threads), (None, parser.finish())]
+        outcomes.append(
+            [
+                (chunk, part.rows.texts(), part.findings, part.read, part.unknown_fields, part.cards_redacted)
+                for chunk, part in parts
+            ]
+        )
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+    assert [chunk for chunk, *_ in outcomes[0]] == [*chunks, None]
+
+
+def test_chunks_are_read_no_further_ahead_than_there_are_threads() -> None:
+    contract = load_contract("telephony_call")
+    data = as_file(contract, records(contract, 1, 20, 0), Random(1))
+    read: list[int] = []
+    chunks = (read.append(number) or Chunk(number, data) for number in range(1, 21))  # type: ignore[func-returns-value]
+    parsed = Parser(contract, b"a key for tests", NOW).parse_all(chunks, 3)
+    for number, (chunk, _) in enumerate(parsed, start=1):
+        assert chunk.first_line == number and len(read) <= number + 3
+
+
+def test_a_chunk_that_cannot_be_parsed_ends_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = load_contract("telephony_call")
+    data = as_file(contract, records(contract, 1, 20, 0), Random(1))
+    parser = Parser(contract, b"a key for tests", NOW)
+    parse = parser.parse
+
+    def fail_at_the_fourth(chunk: Chunk) -> Parsed:
+        if chunk.first_line == 4:
+            raise MemoryError
+        return parse(chunk)
+
+    monkeypatch.setattr(parser, "parse", fail_at_the_fourth)
+    found = []
+    with pytest.raises(MemoryError):
+        for chunk, _ in parser.parse_all((Chunk(number, data) for number in range(1, 9)), 2):
+            found.append(chunk.first_line)
+    assert found == [1, 2, 3]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("parse")]
+
+
+def test_a_file_of_one_chunk_starts_one_thread() -> None:
+    contract = load_contract("telephony_call")
+    data = as_file(contract, records(contract, 1, 20, 0), Random(1))
+    parsed = Parser(contract, b"a key for tests", NOW).parse_all([Chunk(1, data)], 8)
+    next(parsed)
+    assert sum(thread.name.startswith("parse") for thread in threading.enumerate()) == 1
+    assert list(parsed) == []
+
+
+def _chunk_of(contract: Contract, made: list[dict[str, Any]]) -> tuple[Lines, CardWatch]:
+    found = Lines(as_file(contract, made, Random(1)))
+    return found, CardWatch(found)

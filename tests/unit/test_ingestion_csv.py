@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ingestion.contract import load_contract
 from ingestion.csv_rows import MAX_LINES_OF_RECORD, CsvRows, cells_of
 from ingestion.findings import FileRefusedError, RowRefusedError
-from ingestion.lines import Chunk, Line
+from ingestion.lines import Chunk, Line, Lines
 from ingestion.parse import Parser
 from ingestion.privacy import CardWatch
 
@@ -27,9 +27,9 @@ def read(*parts: str, header: str = HEADER) -> list[Line]:
     found: list[Line] = []
     number = 1
     for part in (header, *parts):
-        chunk = Chunk(number, part.encode())
-        rows.read_header(chunk)
-        found += rows.records(chunk, CardWatch(chunk.data))
+        lines = Lines(part.encode(), number)
+        rows.read_header(lines)
+        found += rows.records(lines, CardWatch(lines), range(len(lines)))
         number += part.count("\n") + 1
     return [*found, *rows.finish()]
 
@@ -138,9 +138,9 @@ def test_no_line_vanishes(text: str) -> None:
 def test_whole_numbers_beyond_what_a_database_holds_are_still_numbers() -> None:
     rows = CsvRows(load_contract("payment_confirmation"))
     header = b"payment_ref,taken_at,amount_pence,currency,method,status"
-    chunk = Chunk(1, header + b"\np,t," + b"9" * 30 + b",GBP,card,x")
-    rows.read_header(chunk)
-    [row] = rows.records(chunk, CardWatch(chunk.data))
+    lines = Lines(header + b"\np,t," + b"9" * 30 + b",GBP,card,x")
+    rows.read_header(lines)
+    [row] = rows.records(lines, CardWatch(lines), range(len(lines)))
     assert isinstance(row.value, dict) and row.value["amount_pence"] == int("9" * 30)
 
 
@@ -152,6 +152,6 @@ def test_a_card_number_in_any_line_of_a_cell_is_removed(cell: str) -> None:
     text = f'{HEADER}\nk-1,2026-03-02T09:00:00Z,email,"{cell}"'
     parser = Parser(CONTRACT, b"a key for tests", datetime(2026, 3, 3, tzinfo=UTC))
     parsed = [parser.parse(Chunk(1, text.encode())), parser.finish()]
-    [row] = [row for part in parsed for row in part.rows]
+    [row] = [row for part in parsed for row in part.rows.texts()]
     assert sum(part.cards_redacted for part in parsed) == 1
     assert "1111" not in row and "[card number removed]" in row

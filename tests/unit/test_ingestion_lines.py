@@ -7,13 +7,14 @@ import io
 import tracemalloc
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion import lines
 from ingestion.findings import FileNotReadyError, FileRefusedError
-from ingestion.lines import chunks_of, other_format
+from ingestion.lines import Lines, chunks_of, other_format
 
 
 def read(content: bytes, packed: bool = False) -> list[tuple[int, bytes, bool]]:
@@ -162,3 +163,17 @@ def test_empty_gzip_is_an_empty_file() -> None:
 def test_other_formats_are_named(content: bytes, told: str | None) -> None:
     said = other_format(io.BytesIO(content), packed=False)
     assert (said is None) if told is None else (said is not None and told in said)
+
+
+@given(st.text("ab\n\r}{", max_size=30).map(str.encode), st.data())
+def test_lines_of_a_chunk_are_told_apart_without_a_copy(text: bytes, data: st.DataObject) -> None:
+    found, expected = Lines(text, 5), text.split(b"\n")
+    assert [found[index] for index in range(len(found))] == expected and found.first_line == 5
+    assert found.first_bytes().tolist() == [line[0] if line else 0 for line in expected]
+    for back in (1, 2):
+        last = [line[-back] if len(line) >= back else 0 for line in expected]
+        assert found.last_bytes(back).tolist() == last
+    chosen = data.draw(st.lists(st.integers(0, len(expected) - 1), unique=True).map(sorted))
+    assert found.text_of(np.array(chosen, dtype=np.int64)) == b"\n".join(expected[index] for index in chosen)
+    holding = found.holding(np.flatnonzero(found.bytes == ord("a"))).tolist()
+    assert holding == [index for index, line in enumerate(expected) for _ in range(line.count(b"a"))]

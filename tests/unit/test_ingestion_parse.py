@@ -83,14 +83,14 @@ def row(line: bytes | str | dict[str, Any]) -> dict[str, str | None]:
     """The one row of a line that is accepted, as its columns in COPY text."""
     parsed = parse(line)
     assert parsed.findings == []
-    [text] = parsed.rows
+    [text] = parsed.rows.texts()
     values = text.removesuffix("\n").split("\t")
     return {name: None if value == r"\N" else value for name, value in zip(COLUMNS, values, strict=True)}
 
 
 def refusal(line: bytes | str | dict[str, Any]) -> Finding:
     parsed = parse(line)
-    assert parsed.rows == [] and parsed.read == 1
+    assert not parsed.rows and parsed.read == 1
     [finding] = parsed.findings
     return finding
 
@@ -286,7 +286,7 @@ def test_one_bad_line_leaves_the_others_and_their_numbers() -> None:
     parsed = parse(*lines[:6], "{oops", "", "  \t\r", *lines[6:])
     assert parsed.read == 10
     assert [finding.line_number for finding in parsed.findings] == [7]
-    assert [text.split("\t")[-1].strip() for text in parsed.rows] == [
+    assert [text.split("\t")[-1].strip() for text in parsed.rows.texts()] == [
         "1",
         "2",
         "3",
@@ -303,7 +303,7 @@ def test_unknown_fields_are_kept_by_path_and_without_personal_data() -> None:
     legs = [LEG | {"mood": "good"}, LEG | {"leg_no": 2, "mood": {"call_id": "amy@example.com"}}]
     parsed = parse(call(legs=legs, ani="07700 900123", queue_ms=1772442000123, Call_ID="x", dead=None))
     assert parsed.findings == []
-    extra = parsed.rows[0].split("\t")[COLUMNS.index("_extra")]
+    extra = parsed.rows.texts()[0].split("\t")[COLUMNS.index("_extra")]
     assert json.loads(extra) == {
         "Call_ID": "x",
         "ani": "[number masked]",
@@ -334,7 +334,7 @@ def test_unknown_fields_are_kept_by_path_and_without_personal_data() -> None:
 def test_card_numbers_are_removed_and_the_row_is_kept(line: str) -> None:
     parsed = parse(CALL, line)
     assert parsed.findings == [] and parsed.cards_redacted == 1
-    assert REDACTED_CARD in parsed.rows[1] and "111111111111" not in parsed.rows[1]
+    assert REDACTED_CARD in parsed.rows.texts()[1] and "111111111111" not in parsed.rows.texts()[1]
 
 
 def test_cards_in_refused_rows_are_not_counted() -> None:
@@ -385,8 +385,10 @@ def test_memory_of_timestamps_and_callers_has_an_end(monkeypatch: pytest.MonkeyP
         call(call_id=f"c-{n}", caller_number=f"07700 90012{n}", received_at=f"2026-03-02T08:0{n}:00Z")
         for n in range(9)
     ]
-    assert parse(*lines).rows == [
-        text.rsplit("\t", 1)[0] + f"\t{n}\n" for n, line in enumerate(lines, 1) for text in parse(line).rows
+    assert parse(*lines).rows.texts() == [
+        text.rsplit("\t", 1)[0] + f"\t{n}\n"
+        for n, line in enumerate(lines, 1)
+        for text in parse(line).rows.texts()
     ]
 
 

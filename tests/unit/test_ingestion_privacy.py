@@ -10,18 +10,20 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ingestion.lines import Lines
 from ingestion.privacy import (
     MASKED_NUMBER,
     REDACTED_CARD,
+    CardWatch,
     RawTextMask,
     caller_e164,
     caller_key,
-    flatten_digits,
     mask,
     mask_in,
-    may_hold_card,
     redact_cards,
     redact_cards_in,
+    reference_key,
+    reference_keys,
 )
 
 KEY = b"a secret of this test"
@@ -145,9 +147,9 @@ def test_card_numbers_are_removed_wherever_they_stand_in_json() -> None:
 @settings(max_examples=300)
 @given(st.text("0123456789- \n", max_size=60))
 def test_fast_look_for_cards_never_overlooks_one(text: str) -> None:
-    _, found = redact_cards(text.replace("\n", "|"))
-    if found:
-        assert may_hold_card(flatten_digits(text.replace("\n", "|").encode()))
+    lines = text.split("\n")
+    suspected = {index for index, line in enumerate(lines) if redact_cards(line)[1]}
+    assert CardWatch(Lines(text.encode())).suspected == suspected
 
 
 @pytest.mark.parametrize(
@@ -237,3 +239,35 @@ def test_raw_text_of_one_endless_word_takes_no_time() -> None:
 
 def test_raw_text_holds_nothing_that_cannot_be_stored() -> None:
     assert MASK(b'{"a": "\x00\xff"}', 4_000) == '{"a": "\\x00\\xff"}'
+
+
+@given(secret=st.binary(min_size=1, max_size=200), reference=st.text(min_size=1, max_size=80))
+def test_keys_are_those_of_the_library(secret: bytes, reference: str) -> None:
+    plain = "".join(reference.split()).upper()
+    expected = hmac.digest(secret, plain.encode(), "sha256").hex() if plain else None
+    assert reference_key(reference, secret) == expected
+    assert reference_keys([None, reference, ""], secret) == [None, expected, None]
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "4111",
+                "1111",
+                " ",
+                "-",
+                '"',
+                "a",
+                "550e8400-e29b-41d4-a716-446655440000",
+                "4111111111111111",
+                "é",
+            ]
+        )
+    )
+)
+def test_a_card_is_found_beside_whatever_stands_in_its_line(parts: list[str]) -> None:
+    line = "".join(parts)
+    expected = {0} if redact_cards(line)[1] else set()
+    assert CardWatch(Lines(line.encode())).suspected == expected
