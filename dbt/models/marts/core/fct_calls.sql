@@ -3,13 +3,14 @@
         {'columns': ['call_id'], 'unique': true},
         {'columns': ['interval_start']},
         {'columns': ['received_at']},
-        {'columns': ['caller_key', 'received_at']},
         {'columns': ['last_event_at']},
         {'columns': ['_build_id']},
     ],
     pre_hook="{{ replace_changed('call_id', ref('int_call_ids_changed')) }}",
-    post_hook="create index if not exists fct_calls_answered_without_number on {{ this }} (interval_start)
-        where is_answered and caller_key is null",
+    post_hook=[
+        "{{ index_on('(caller_key, received_at) where not is_test') }}",
+        "{{ index_on('(interval_start) where is_answered and caller_key is null') }}",
+    ],
 ) }}
 
 with calls as (
