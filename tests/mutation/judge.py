@@ -2,6 +2,11 @@
 
 First the dbt unit tests of the changed model, then a full build, then an increment; after each
 build the dbt tests, and the rows that the oracle expects.
+
+Of the full build only what can differ is run: the changed model and all that depends on it, on a copy of the full
+build without the mutant and under the number of that build. All else stands there as the same build would write it,
+so that every test sees one whole build. An increment is always run whole: its worklists look at what the build before
+left.
 """
 
 from __future__ import annotations
@@ -19,18 +24,19 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
 
 import transformation.build as building
 from infra.postgres import connect
 from tests.integration.test_kpis import test_contributions_add_up_to_every_result
 from tests.mutation.mutants import PROJECT, Mutant
-from tests.mutation.world import AS_OF, World, clone, fingerprints
+from tests.mutation.world import AS_OF, World, clone, fingerprints, sum_of
 
 _NOT_SQL_ANY_MORE = re.compile(
     r"syntax error|does not exist|must appear in the GROUP BY|cannot be matched|must be type|invalid reference"
     r"|Compilation Error|Contract Error|contract that failed|FULL JOIN is only supported|missing FROM-clause"
 )
-_LONGEST_STATEMENT = "90s"
+_LONGEST_STATEMENT = "45s"
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Verdict:
 
 
 class Judge:
-    """One worker: a copy of the dbt project, and databases, of its own."""
+    """One worker: a copy of the dbt project, and a database, of its own."""
 
     def __init__(self, world: World, folder: Path) -> None:
         self.world = world
@@ -52,10 +58,19 @@ class Judge:
         self.project = self.home / "project"
         shutil.copytree(PROJECT, self.project, ignore=shutil.ignore_patterns("target", "logs"))
         self.settings = world.of(self.name, self.home)
+        self.tested_by_units = {
+            name
+            for path in self.project.rglob("*unit_tests.yml")
+            for name in re.findall(r"^ +model: (\w+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        }
         building.PROJECT = self.project
         # A change of the project would make every build full.
         building._inputs_digest = lambda settings: world.digest
-        clone(world.settings, f"{self.name}_units", "after")
+        invoke = building.invoke
+        building.invoke = lambda settings, arguments, *report: invoke(
+            settings, [*arguments, "--fail-fast", "--no-write-json"], *report
+        )
+        os.environ["PGOPTIONS"] = f"-c statement_timeout={_LONGEST_STATEMENT}"
 
     def judge(self, mutant: Mutant | None) -> Verdict:
         """Put the mutant in place of the original, look for a test that fails, and put the original back."""
@@ -63,13 +78,13 @@ class Judge:
         try:
             if target and mutant:
                 target.write_text(mutant.text(), encoding="utf-8")
-            model = target.stem if target and "models/" in str(mutant.path) else None
-            failure = (
-                self._units(model)
-                or self._build("after", full_refresh=True)
-                or self._contributions()
-                or self._build("before", full_refresh=False)
-            )
+            model = target.stem if target and mutant and mutant.path.startswith("models/") else None
+            # One database for all: at another address dbt would read its whole project anew.
+            clone(self.world.settings, self.name, "after")
+            failure = self._units(model) or self._full(model)
+            if not failure:
+                clone(self.world.settings, self.name, "before")
+                failure = self._increment()
         finally:
             if target and mutant:
                 shutil.copy(PROJECT / mutant.path, target)
@@ -77,30 +92,59 @@ class Judge:
         return Verdict(mutant, outcome, " ".join(failure.split())[:160])  # type: ignore[arg-type]
 
     def _units(self, model: str | None) -> str:
-        settings = self.world.of(f"{self.name}_units", self.home)
-        chosen = f"{model},test_type:unit" if model else "test_type:unit"
-        result = building.invoke(settings, ["test", "--select", chosen])
-        failed = [
-            o for o in (getattr(result.result, "results", None) or []) if str(o.status) in ("fail", "error")
-        ]
-        if not result.success and not failed:
-            return f"dbt: {result.exception}"
-        return f"unit test {failed[0].node.name}: {_reason(failed[0].message)}" if failed else ""
+        if model and model not in self.tested_by_units:
+            return ""
+        return self._dbt(
+            "unit test", "test", "--select", f"{model},test_type:unit" if model else "test_type:unit"
+        )
 
-    def _build(self, template: str, *, full_refresh: bool) -> str:
-        """Build on a copy of a database, and compare with what the oracle expects; what failed, or nothing.
+    def _full(self, model: str | None) -> str:
+        """Build what the mutant can change; what failed, or nothing. A macro may be used anywhere."""
+        of_figures = ["--full-refresh", "--exclude-resource-type", "unit_test"]
+        if model:
+            expected = self._rows_of(model)
+            failure = self._dbt("full build", "run", "--full-refresh", "--select", model)
+            if failure or self._rows_of(model) == expected:
+                return failure  # what depends on a model reads its rows alone
+            of_figures += ["--select", f"{model}+"]
+        return (
+            self._dbt("full build", "build", *of_figures)
+            or self._differences("full build")
+            or self._contributions()
+        )
 
-        Never a part of the marts alone: tests that look at several of them would fail without any mutant.
-        """
-        clone(self.world.settings, self.name, template)
-        os.environ["PGOPTIONS"] = f"-c statement_timeout={_LONGEST_STATEMENT}"
-        result = building.build(self.settings, AS_OF, full_refresh, report=lambda line: None)
-        kind = "full build" if full_refresh else "increment"
+    def _increment(self) -> str:
+        result = building.build(self.settings, AS_OF, report=lambda line: None)
         if not result.succeeded:
-            return f"{kind}: {_reason(result.failures[0])}"
-        assert result.full_refresh == full_refresh, result.reason
+            return f"increment: {_reason(result.failures[0])}"
+        assert not result.full_refresh, result.reason
+        return self._differences("increment")
+
+    def _dbt(self, kind: str, *arguments: str) -> str:
+        result = building.invoke(self.settings, list(arguments))
+        failed = [
+            node
+            for node in getattr(result.result, "results", None) or []
+            if str(node.status) in building._RESULTS_THAT_FAIL
+        ]
+        if failed:
+            return f"{kind} {failed[0].node.name}: {_reason(failed[0].message)}"
+        return "" if result.success else f"{kind}, dbt: {result.exception}"
+
+    def _rows_of(self, model: str) -> Any:
+        with connect(self.settings) as connection:
+            found = connection.execute(
+                "select table_schema from information_schema.tables "
+                "where table_name = %s and table_schema in ('intermediate', 'marts')",
+                (model,),
+            ).fetchone()
+            assert found, model
+            return sum_of(connection, SQL("select * from {}").format(Identifier(found[0], model)))
+
+    def _differences(self, kind: str) -> str:
+        """The marts that are not as the oracle says."""
         try:
-            found = fingerprints(self.settings, self.world.instants if full_refresh else ())
+            found = fingerprints(self.settings, self.world.instants)
         except (AssertionError, psycopg.Error) as error:
             return f"{kind}, oracle: {str(error)[:120]}"
         differ = [table for table, told in found.items() if told != self.world.expected[table]]

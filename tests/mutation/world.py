@@ -86,11 +86,21 @@ def clone(settings: Settings, database: str, template: str) -> None:
         )
 
 
+def make_it_forgetful(settings: Settings) -> None:
+    """Let the server write nothing for good: it is thrown away, and copies of databases are all that it does."""
+    admin = warehouse_url(settings).set(username="postgres", database="postgres")
+    with psycopg.connect(admin.render_as_string(hide_password=False), autocommit=True) as server:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
+            server.execute(SQL("alter system set {} = off").format(Identifier(setting)))
+        server.execute("select pg_reload_conf()")
+
+
 def make_world(settings: Settings, folder: Path) -> World:
     """Make the databases `before` (built once, new files waiting) and `after` (built in full, equal to the oracle)."""
     inbox, sent = folder / "inbox", folder / "sent"
     inbox.mkdir(parents=True)
     sent.mkdir()
+    make_it_forgetful(settings)
     clone(settings, "after", "warehouse")
     house = House(of_database(settings, "after"), inbox)
     ensure_raw_tables(house.settings)
@@ -114,6 +124,7 @@ def make_world(settings: Settings, folder: Path) -> World:
     house.build(AS_OF, full_refresh=True)
     expected = fingerprints(house.settings, instants)
     assert expected == incremental
+    assert set(expected) == {*COMPARED, *FUNCTIONS}
     ((digest,),) = (row.values() for row in house.rows("select distinct inputs_digest from ops.builds"))
     return World(settings, instants, expected, digest)
 
@@ -121,8 +132,7 @@ def make_world(settings: Settings, folder: Path) -> World:
 def fingerprints(settings: Settings, instants: Sequence[datetime]) -> dict[str, Any]:
     """Of each table and function: the number of its rows and a sum over all that the oracle says of them.
 
-    Without instants the functions are left out. Their text names the database that they were made in, so that they
-    are of no use in a copy until a full build makes them anew.
+    The text of a function names the database that it was made in: in a copy it is left out until it is made anew.
     """
     found: dict[str, Any] = {}
     with connect(settings) as connection:
@@ -138,15 +148,20 @@ def fingerprints(settings: Settings, instants: Sequence[datetime]) -> dict[str, 
                 Identifier(table),
                 SQL("where kpi_code = any(%s)" if table == "kpi_results" else ""),
             )
-            found[table] = _sum(connection, query, [list(OF_CALLS)] if table == "kpi_results" else [])
-        for function in FUNCTIONS if instants else ():
+            found[table] = sum_of(connection, query, [list(OF_CALLS)] if table == "kpi_results" else [])
+        made_here = connection.execute(
+            "select proname from pg_proc where proname = any(%s) and position(current_database() in prosrc) > 0",
+            (list(FUNCTIONS),),
+        ).fetchall()
+        for (function,) in made_here:
             query = SQL("select * from unnest(%s::timestamptz[]) as at cross join lateral marts.{}(at)")
-            found[function] = _sum(connection, query.format(Identifier(function)), [list(instants)])
+            found[function] = sum_of(connection, query.format(Identifier(function)), [list(instants)])
     assert all(rows for rows, _ in found.values()), found
     return found
 
 
-def _sum(connection: psycopg.Connection, query: Any, parameters: Sequence[Any]) -> Any:
+def sum_of(connection: psycopg.Connection, query: Any, parameters: Sequence[Any] = ()) -> Any:
+    """The number of rows of a query, and a sum over all that they say."""
     return connection.execute(
         SQL("select count(*), sum(hashtextextended(told::text, 0)) from ({}) as told").format(query),
         parameters,
