@@ -16,8 +16,8 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -176,17 +176,13 @@ def run(
 ) -> Iterator[Verdict]:
     """Judge mutants side by side, and tell of each."""
     began = time.monotonic()
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(world, home)
-    ) as pool:
-        unchanged = pool.submit(_judge_one, None)
-        waiting = {pool.submit(_judge_in_time, mutant, began, minutes) for mutant in chosen}
-        if unchanged.result().outcome != "survived":
-            pool.shutdown(cancel_futures=True)
-            raise AssertionError(f"A test fails without any mutant: {unchanged.result().by}")
+    with get_context("spawn").Pool(workers, _begin, (world, home)) as pool:
+        unchanged = pool.apply_async(_judge_one, (None,))
+        verdicts = pool.imap_unordered(partial(_judge_in_time, began, minutes), chosen)
+        if unchanged.get().outcome != "survived":
+            raise AssertionError(f"A test fails without any mutant: {unchanged.get().by}")
         print(f"Unchanged, all tests pass ({time.monotonic() - began:.0f} s).", flush=True)
-        for number, done in enumerate(as_completed(waiting), start=1):
-            verdict = done.result()
+        for number, verdict in enumerate(verdicts, start=1):
             if verdict is not None:
                 print(
                     f"{number}/{len(chosen)} {time.monotonic() - began:.0f} s {verdict.outcome.upper()}: "
@@ -206,7 +202,7 @@ def _judge_one(mutant: Mutant | None) -> Verdict:
     return _judge.judge(mutant)
 
 
-def _judge_in_time(mutant: Mutant, began: float, minutes: float | None) -> Verdict | None:
+def _judge_in_time(began: float, minutes: float | None, mutant: Mutant) -> Verdict | None:
     # The monotonic clock is one for all processes of a machine.
     in_time = minutes is None or time.monotonic() - began < minutes * 60
     return _judge_one(mutant) if in_time else None

@@ -15,11 +15,21 @@ from infra.settings import CHECKOUT
 
 PROJECT = CHECKOUT / "dbt"
 MODELS = (
-    *(f"models/marts/{folder}" for folder in ("core", "annex_b", "email", "kpi", "wip")),
     *(
-        f"models/intermediate/{folder}"
-        for folder in ("calls", "callers", "backlog", "contacts", "periods", "kpi", "wip")
+        f"models/marts/{folder}"
+        for folder in (
+            "core",
+            "annex_b",
+            "contacts",
+            "email",
+            "kpi",
+            "text",
+            "webchat",
+            "wip",
+            "workforce",
+        )
     ),
+    "models/intermediate",
 )
 MACROS = (
     "time",
@@ -31,6 +41,9 @@ MACROS = (
     "kpis",
     "functions",
     "incremental",
+    "totals",
+    "volumes",
+    "workforce",
 )
 EQUIVALENT = Path(__file__).with_name("equivalent.csv")
 

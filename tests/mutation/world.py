@@ -26,6 +26,9 @@ from infra.settings import Settings
 from ingestion.raw_tables import ensure_raw_tables
 from ingestion.run import ingest
 from tests.e2e.test_marts_equal_oracle import assert_marts_equal_oracle
+from tests.integration.test_channels_equal_oracle import KEYS as KEYS_OF_CHANNELS
+from tests.integration.test_channels_equal_oracle import Centre
+from tests.integration.test_channels_equal_oracle import World as Outside
 from tests.integration.test_contacts_equal_oracle import (
     CODES,
     FUNCTIONS,
@@ -33,7 +36,6 @@ from tests.integration.test_contacts_equal_oracle import (
     NOT_OF_THE_ORACLE,
     START,
     House,
-    Outside,
 )
 from tests.integration.test_kpis import LEFT_TO_OTHER_TESTS
 from tests.oracle.annex_b import KEY_OF, AnnexB
@@ -50,7 +52,7 @@ AS_OF = datetime(2026, 4, 8, 23, tzinfo=UTC)
 STARTS = (START + timedelta(hours=16), AS_OF - timedelta(hours=3))
 """Calls are drawn about the night on which the clocks go forward, and about the instant that one looks from."""
 REACH = ((1, 3, 7), (14, 28))
-COMPARED = (*KEYS, *KEY_OF, "kpi_results")
+COMPARED = (*KEYS, *KEYS_OF_CHANNELS, *KEY_OF, "kpi_results")
 OF_NO_CONTEST = {*NOT_OF_THE_ORACLE, "formula"}
 
 
@@ -107,7 +109,7 @@ def make_world(settings: Settings, folder: Path) -> World:
     outside = Outside(20260328)
     files, extracts = outside.files(sent), outside.extracts(sent)
     outside.random.shuffle(files)
-    files = [path for path in files if "queue_snapshot" not in path.name and "agent_state" not in path.name]
+    files = [path for path in files if "queue_snapshot" not in path.name]
     calls = [path for number, start in enumerate(STARTS) for path in _drawn(number, start, sent)]
     random.Random(7).shuffle(calls)
     _arrive(house, [*files[::2], *extracts[:3], *calls[::2]])
@@ -170,7 +172,7 @@ def sum_of(connection: psycopg.Connection, query: Any, parameters: Sequence[Any]
 
 def _assert_equals_oracle(house: House) -> None:
     """Every mart that the oracle knows, row for row."""
-    counted = house.compare(AS_OF)
+    counted = house.compare(AS_OF) | Centre(house.settings, house.inbox, house.arrived).compare(AS_OF)
     assert all(counted.values()), counted
     names = [name for name in house.arrived if name.startswith("telephony_call_")]
     figures = AnnexB(read_folder(house.inbox, datetime.now(UTC), names), from_seeds(), AS_OF)
