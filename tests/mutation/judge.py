@@ -3,7 +3,7 @@
 First the dbt unit tests of the changed model, then a full build, then an increment; after each
 build the dbt tests, and the rows that the oracle expects.
 
-Of the full build only what can differ is run: the changed model and all that depends on it, on a copy of the full
+Of the full build only what can differ is run: the changed models and all that depends on them, on a copy of the full
 build without the mutant and under the number of that build. All else stands there as the same build would write it,
 so that every test sees one whole build. An increment is always run whole: its worklists look at what the build before
 left.
@@ -29,7 +29,7 @@ from psycopg.sql import SQL, Identifier
 import transformation.build as building
 from infra.postgres import connect
 from tests.integration.test_kpis import test_contributions_add_up_to_every_result
-from tests.mutation.mutants import PROJECT, Mutant
+from tests.mutation.mutants import PROJECT, Mutant, models_changed
 from tests.mutation.world import AS_OF, World, clone, fingerprints, sum_of
 
 _NOT_SQL_ANY_MORE = re.compile(
@@ -78,10 +78,12 @@ class Judge:
         try:
             if target and mutant:
                 target.write_text(mutant.text(), encoding="utf-8")
-            model = target.stem if target and mutant and mutant.path.startswith("models/") else None
+            models = models_changed(mutant) if mutant else []
             # One database for all: at another address dbt would read its whole project anew.
             clone(self.world.settings, self.name, "after")
-            failure = self._units(model) or self._full(model)
+            failure = self._units(models) or self._full(
+                models, is_macro=target.parent.name == "macros" if target else False
+            )
             if not failure:
                 clone(self.world.settings, self.name, "before")
                 failure = self._increment()
@@ -91,24 +93,25 @@ class Judge:
         outcome = "survived" if not failure else "no SQL" if _NOT_SQL_ANY_MORE.search(failure) else "killed"
         return Verdict(mutant, outcome, " ".join(failure.split())[:160])  # type: ignore[arg-type]
 
-    def _units(self, model: str | None) -> str:
-        if model and model not in self.tested_by_units:
+    def _units(self, models: Sequence[str]) -> str:
+        """The unit tests of some models, or of all."""
+        tested = [f"{model},test_type:unit" for model in models if model in self.tested_by_units]
+        if models and not tested:
             return ""
-        return self._dbt(
-            "unit test", "test", "--select", f"{model},test_type:unit" if model else "test_type:unit"
-        )
+        return self._dbt("unit test", "test", "--select", *(tested or ["test_type:unit"]))
 
-    def _full(self, model: str | None) -> str:
-        """Build what the mutant can change; what failed, or nothing. A macro may be used anywhere."""
-        of_figures = ["--full-refresh", "--exclude-resource-type", "unit_test"]
-        if model:
-            expected = self._rows_of(model)
-            failure = self._dbt("full build", "run", "--full-refresh", "--select", model)
-            if failure or self._rows_of(model) == expected:
-                return failure  # what depends on a model reads its rows alone
-            of_figures += ["--select", f"{model}+"]
+    def _full(self, models: Sequence[str], *, is_macro: bool) -> str:
+        """Build in full some models and all that depends on them, or everything; what failed, or nothing."""
+        if len(models) == 1 and not is_macro:
+            expected = self._rows_of(*models)
+            failure = self._dbt("full build", "run", "--full-refresh", "--select", *models)
+            if failure or self._rows_of(*models) == expected:
+                return failure  # nothing reads more of it than its rows; a macro may write functions too
+        chosen = ["--select", *(f"{model}+" for model in models)] if models else []
         return (
-            self._dbt("full build", "build", *of_figures)
+            self._dbt(
+                "full build", "build", "--full-refresh", "--exclude-resource-type", "unit_test", *chosen
+            )
             or self._differences("full build")
             or self._contributions()
         )
