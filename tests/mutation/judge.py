@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import dbt.cli.main
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
@@ -29,7 +29,7 @@ from psycopg.sql import SQL, Identifier
 import transformation.build as building
 from infra.postgres import connect
 from tests.integration.test_kpis import test_contributions_add_up_to_every_result
-from tests.mutation.mutants import PROJECT, Mutant, models_changed
+from tests.mutation.mutants import MACRO, PROJECT, Mutant, models_changed
 from tests.mutation.world import AS_OF, World, clone, fingerprints, sum_of
 
 _NOT_SQL_ANY_MORE = re.compile(
@@ -49,23 +49,22 @@ class Verdict:
 
 
 class Judge:
-    """One worker: a copy of the dbt project, and a database, of its own."""
+    """One worker: a parsed dbt project, and a database, of its own."""
 
     def __init__(self, world: World, folder: Path) -> None:
         self.world = world
         self.name = f"judge_{os.getpid()}"
-        self.home = folder / self.name
-        self.project = self.home / "project"
-        shutil.copytree(PROJECT, self.project, ignore=shutil.ignore_patterns("target", "logs"))
-        self.settings = world.of(self.name, self.home)
+        self.settings = world.of(self.name, folder / self.name)
         self.tested_by_units = {
             name
-            for path in self.project.rglob("*unit_tests.yml")
+            for path in PROJECT.rglob("*unit_tests.yml")
             for name in re.findall(r"^ +model: (\w+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
         }
-        building.PROJECT = self.project
         # A change of the project would make every build full.
         building._inputs_digest = lambda settings: world.digest
+        # Parsed once: a mutant is put into what dbt holds of the project. To parse again takes longer than a test.
+        self.manifest = building.invoke(self.settings, ["parse"]).result
+        dbt.cli.main.dbtRunner = partial(dbt.cli.main.dbtRunner, self.manifest)  # type: ignore[misc, assignment]
         invoke = building.invoke
         building.invoke = lambda settings, arguments, *report: invoke(
             settings, [*arguments, "--fail-fast", "--no-write-json"], *report
@@ -74,24 +73,29 @@ class Judge:
 
     def judge(self, mutant: Mutant | None) -> Verdict:
         """Put the mutant in place of the original, look for a test that fails, and put the original back."""
-        target = self.project / mutant.path if mutant else None
         try:
-            if target and mutant:
-                target.write_text(mutant.text(), encoding="utf-8")
-            models = models_changed(mutant) if mutant else []
-            # One database for all: at another address dbt would read its whole project anew.
+            if mutant:
+                self._hold(mutant.path, mutant.text())
             clone(self.world.settings, self.name, "after")
-            failure = self._units(models) or self._full(
-                models, is_macro=target.parent.name == "macros" if target else False
-            )
+            models = models_changed(mutant) if mutant else []
+            is_macro = mutant is not None and mutant.path.startswith("macros/")
+            failure = self._units(models) or self._full(models, is_macro=is_macro)
             if not failure:
                 clone(self.world.settings, self.name, "before")
                 failure = self._increment()
         finally:
-            if target and mutant:
-                shutil.copy(PROJECT / mutant.path, target)
+            if mutant:
+                self._hold(mutant.path, (PROJECT / mutant.path).read_text(encoding="utf-8"))
         outcome = "survived" if not failure else "no SQL" if _NOT_SQL_ANY_MORE.search(failure) else "killed"
         return Verdict(mutant, outcome, " ".join(failure.split())[:160])  # type: ignore[arg-type]
+
+    def _hold(self, path: str, text: str) -> None:
+        """Make dbt hold this text of a file."""
+        if path.startswith("models/"):
+            self.manifest.nodes[f"model.contactbi.{Path(path).stem}"].raw_code = text.strip()
+        else:
+            for macro in MACRO.finditer(text):
+                self.manifest.macros[f"macro.contactbi.{macro[1]}"].macro_sql = macro.group()
 
     def _units(self, models: Sequence[str]) -> str:
         """The unit tests of some models, or of all."""

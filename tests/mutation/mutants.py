@@ -101,7 +101,7 @@ class Mutant:
         return f"{self.path}:{self.line} {self.change} in `{self.code}`"
 
 
-_MACRO = re.compile(r"\{%-? macro (\w+)\(.*?\{%-? endmacro -?%\}", re.DOTALL)
+MACRO = re.compile(r"\{%-? macro (\w+)\(.*?\{%-? endmacro -?%\}", re.DOTALL)
 
 
 def models_changed(mutant: Mutant) -> list[str]:
@@ -111,7 +111,7 @@ def models_changed(mutant: Mutant) -> list[str]:
     macros = {
         (path.name, macro.span()): (macro[1], macro.group())
         for path in (PROJECT / "macros").glob("*.sql")
-        for macro in _MACRO.finditer(path.read_text(encoding="utf-8"))
+        for macro in MACRO.finditer(path.read_text(encoding="utf-8"))
     }
     named = {
         name
