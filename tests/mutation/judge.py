@@ -36,7 +36,7 @@ _NOT_SQL_ANY_MORE = re.compile(
     r"syntax error|does not exist|must appear in the GROUP BY|cannot be matched|must be type|invalid reference"
     r"|Compilation Error|Contract Error|contract that failed|FULL JOIN is only supported|missing FROM-clause"
 )
-_LONGEST_STATEMENT = "45s"
+_LONGEST_STATEMENT = "90s"
 
 
 @dataclass(frozen=True)
