@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,21 @@ from infra.settings import CHECKOUT
 
 PROJECT = CHECKOUT / "dbt"
 MODELS = (
-    *(f"models/marts/{folder}" for folder in ("core", "annex_b", "email", "kpi", "wip")),
     *(
-        f"models/intermediate/{folder}"
-        for folder in ("calls", "callers", "backlog", "contacts", "periods", "kpi", "wip")
+        f"models/marts/{folder}"
+        for folder in (
+            "core",
+            "annex_b",
+            "contacts",
+            "email",
+            "kpi",
+            "text",
+            "webchat",
+            "wip",
+            "workforce",
+        )
     ),
+    "models/intermediate",
 )
 MACROS = (
     "time",
@@ -31,6 +42,9 @@ MACROS = (
     "kpis",
     "functions",
     "incremental",
+    "totals",
+    "volumes",
+    "workforce",
 )
 EQUIVALENT = Path(__file__).with_name("equivalent.csv")
 
@@ -87,19 +101,62 @@ class Mutant:
         return f"{self.path}:{self.line} {self.change} in `{self.code}`"
 
 
+MACRO = re.compile(r"\{%-? macro (\w+)\(.*?\{%-? endmacro -?%\}", re.DOTALL)
+
+
+def models_changed(mutant: Mutant) -> list[str]:
+    """The models whose SQL the mutant may change: itself, or those that name the macro, directly or by another."""
+    if mutant.path.startswith("models/"):
+        return [Path(mutant.path).stem]
+    macros = {
+        (path.name, macro.span()): (macro[1], macro.group())
+        for path in (PROJECT / "macros").glob("*.sql")
+        for macro in MACRO.finditer(path.read_text(encoding="utf-8"))
+    }
+    named = {
+        name
+        for (file, (start, end)), (name, _) in macros.items()
+        if file == Path(mutant.path).name and start <= mutant.start < end
+    }
+    assert named, mutant
+    while more := {
+        name for name, text in macros.values() if name not in named and _names_any(text, named)
+    }:  # fmt: skip
+        named |= more
+    models = sorted((PROJECT / "models").rglob("*.sql"))
+    return [path.stem for path in models if _names_any(path.read_text(encoding="utf-8"), named)]
+
+
+def _names_any(text: str, names: set[str]) -> bool:
+    return re.search(rf"\b(?:{'|'.join(sorted(names))})\(", text) is not None
+
+
 def mutants() -> list[Mutant]:
     """Every mutant of the metric SQL, but for those listed as equivalent, in the order of files and places."""
     equivalent = known_equivalents()
     paths = [path for folder in MODELS for path in sorted((PROJECT / folder).rglob("*.sql"))]
     paths += [PROJECT / "macros" / f"{name}.sql" for name in MACROS]
     found = [mutant for path in paths for mutant in _of_file(path)]
-    return [mutant for mutant in found if (mutant.path, mutant.code, mutant.change) not in equivalent]
+    counted: Counter[tuple[str, str, str]] = Counter()
+    kept = []
+    for mutant in sorted(found, key=lambda mutant: (mutant.path, mutant.start)):
+        said = (mutant.path, mutant.code, mutant.change)
+        counted[said] += 1
+        if not {(*said, ""), (*said, str(counted[said]))} & equivalent.keys():
+            kept.append(mutant)
+    return kept
 
 
-def known_equivalents() -> dict[tuple[str, str, str], str]:
-    """Changes that cannot change a figure, and the reason, by file, line of SQL and change."""
+def known_equivalents() -> dict[tuple[str, str, str, str], str]:
+    """Changes that cannot change a figure, and the reason, by file, line of SQL, change and its number among the same.
+
+    Without a number all the same ones are meant.
+    """
     with EQUIVALENT.open(encoding="utf-8", newline="") as file:
-        return {(row["path"], row["code"], row["change"]): row["reason"] for row in csv.DictReader(file)}
+        return {
+            (row["path"], row["code"], row["change"], row["number"]): row["reason"]
+            for row in csv.DictReader(file)
+        }
 
 
 def _blank(match: re.Match[str]) -> str:

@@ -26,6 +26,9 @@ from infra.settings import Settings
 from ingestion.raw_tables import ensure_raw_tables
 from ingestion.run import ingest
 from tests.e2e.test_marts_equal_oracle import assert_marts_equal_oracle
+from tests.integration.test_channels_equal_oracle import KEYS as KEYS_OF_CHANNELS
+from tests.integration.test_channels_equal_oracle import Centre
+from tests.integration.test_channels_equal_oracle import World as Outside
 from tests.integration.test_contacts_equal_oracle import (
     CODES,
     FUNCTIONS,
@@ -33,7 +36,6 @@ from tests.integration.test_contacts_equal_oracle import (
     NOT_OF_THE_ORACLE,
     START,
     House,
-    Outside,
 )
 from tests.integration.test_kpis import LEFT_TO_OTHER_TESTS
 from tests.oracle.annex_b import KEY_OF, AnnexB
@@ -50,7 +52,7 @@ AS_OF = datetime(2026, 4, 8, 23, tzinfo=UTC)
 STARTS = (START + timedelta(hours=16), AS_OF - timedelta(hours=3))
 """Calls are drawn about the night on which the clocks go forward, and about the instant that one looks from."""
 REACH = ((1, 3, 7), (14, 28))
-COMPARED = (*KEYS, *KEY_OF, "kpi_results")
+COMPARED = (*KEYS, *KEYS_OF_CHANNELS, *KEY_OF, "kpi_results")
 OF_NO_CONTEST = {*NOT_OF_THE_ORACLE, "formula"}
 
 
@@ -86,18 +88,28 @@ def clone(settings: Settings, database: str, template: str) -> None:
         )
 
 
+def make_it_forgetful(settings: Settings) -> None:
+    """Let the server write nothing for good: it is thrown away, and copies of databases are all that it does."""
+    admin = warehouse_url(settings).set(username="postgres", database="postgres")
+    with psycopg.connect(admin.render_as_string(hide_password=False), autocommit=True) as server:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
+            server.execute(SQL("alter system set {} = off").format(Identifier(setting)))
+        server.execute("select pg_reload_conf()")
+
+
 def make_world(settings: Settings, folder: Path) -> World:
     """Make the databases `before` (built once, new files waiting) and `after` (built in full, equal to the oracle)."""
     inbox, sent = folder / "inbox", folder / "sent"
     inbox.mkdir(parents=True)
     sent.mkdir()
+    make_it_forgetful(settings)
     clone(settings, "after", "warehouse")
     house = House(of_database(settings, "after"), inbox)
     ensure_raw_tables(house.settings)
     outside = Outside(20260328)
     files, extracts = outside.files(sent), outside.extracts(sent)
     outside.random.shuffle(files)
-    files = [path for path in files if "queue_snapshot" not in path.name and "agent_state" not in path.name]
+    files = [path for path in files if "queue_snapshot" not in path.name]
     calls = [path for number, start in enumerate(STARTS) for path in _drawn(number, start, sent)]
     random.Random(7).shuffle(calls)
     _arrive(house, [*files[::2], *extracts[:3], *calls[::2]])
@@ -114,6 +126,7 @@ def make_world(settings: Settings, folder: Path) -> World:
     house.build(AS_OF, full_refresh=True)
     expected = fingerprints(house.settings, instants)
     assert expected == incremental
+    assert set(expected) == {*COMPARED, *FUNCTIONS}
     ((digest,),) = (row.values() for row in house.rows("select distinct inputs_digest from ops.builds"))
     return World(settings, instants, expected, digest)
 
@@ -121,8 +134,7 @@ def make_world(settings: Settings, folder: Path) -> World:
 def fingerprints(settings: Settings, instants: Sequence[datetime]) -> dict[str, Any]:
     """Of each table and function: the number of its rows and a sum over all that the oracle says of them.
 
-    Without instants the functions are left out. Their text names the database that they were made in, so that they
-    are of no use in a copy until a full build makes them anew.
+    The text of a function names the database that it was made in: in a copy it is left out until it is made anew.
     """
     found: dict[str, Any] = {}
     with connect(settings) as connection:
@@ -138,15 +150,20 @@ def fingerprints(settings: Settings, instants: Sequence[datetime]) -> dict[str, 
                 Identifier(table),
                 SQL("where kpi_code = any(%s)" if table == "kpi_results" else ""),
             )
-            found[table] = _sum(connection, query, [list(OF_CALLS)] if table == "kpi_results" else [])
-        for function in FUNCTIONS if instants else ():
+            found[table] = sum_of(connection, query, [list(OF_CALLS)] if table == "kpi_results" else [])
+        made_here = connection.execute(
+            "select proname from pg_proc where proname = any(%s) and position(current_database() in prosrc) > 0",
+            (list(FUNCTIONS),),
+        ).fetchall()
+        for (function,) in made_here:
             query = SQL("select * from unnest(%s::timestamptz[]) as at cross join lateral marts.{}(at)")
-            found[function] = _sum(connection, query.format(Identifier(function)), [list(instants)])
+            found[function] = sum_of(connection, query.format(Identifier(function)), [list(instants)])
     assert all(rows for rows, _ in found.values()), found
     return found
 
 
-def _sum(connection: psycopg.Connection, query: Any, parameters: Sequence[Any]) -> Any:
+def sum_of(connection: psycopg.Connection, query: Any, parameters: Sequence[Any] = ()) -> Any:
+    """The number of rows of a query, and a sum over all that they say."""
     return connection.execute(
         SQL("select count(*), sum(hashtextextended(told::text, 0)) from ({}) as told").format(query),
         parameters,
@@ -155,7 +172,7 @@ def _sum(connection: psycopg.Connection, query: Any, parameters: Sequence[Any]) 
 
 def _assert_equals_oracle(house: House) -> None:
     """Every mart that the oracle knows, row for row."""
-    counted = house.compare(AS_OF)
+    counted = house.compare(AS_OF) | Centre(house.settings, house.inbox, house.arrived).compare(AS_OF)
     assert all(counted.values()), counted
     names = [name for name in house.arrived if name.startswith("telephony_call_")]
     figures = AnnexB(read_folder(house.inbox, datetime.now(UTC), names), from_seeds(), AS_OF)

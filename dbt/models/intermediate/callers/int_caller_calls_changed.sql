@@ -17,10 +17,10 @@ final as (
     from calls
     cross join lateral (
         select distinct
-            stg_telephony__call_versions.caller_key,
-            stg_telephony__call_versions.received_at
-        from {{ ref('stg_telephony__call_versions') }}
-        where stg_telephony__call_versions.call_id = calls.call_id
+            of_call.caller_key,
+            of_call.received_at
+        from {{ ref('stg_telephony__call_versions') }} as of_call
+        where of_call.call_id = calls.call_id
     ) as versions
     where versions.caller_key is not null
 

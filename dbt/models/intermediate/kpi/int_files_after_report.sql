@@ -35,9 +35,9 @@ calls as (
         versions.call_id
     from files
     cross join lateral (
-        select stg_telephony__call_versions.call_id
-        from {{ ref('stg_telephony__call_versions') }}
-        where stg_telephony__call_versions._file_id = files.file_id
+        select of_file.call_id
+        from {{ ref('stg_telephony__call_versions') }} as of_file
+        where of_file._file_id = files.file_id
     ) as versions
 
 ),
@@ -54,10 +54,10 @@ places as (
     from calls
     cross join lateral (
         select
-            stg_telephony__call_versions.dialled_number,
-            stg_telephony__call_versions.received_at
-        from {{ ref('stg_telephony__call_versions') }}
-        where stg_telephony__call_versions.call_id = calls.call_id
+            of_call.dialled_number,
+            of_call.received_at
+        from {{ ref('stg_telephony__call_versions') }} as of_call
+        where of_call.call_id = calls.call_id
     ) as versions
 
     union
@@ -71,10 +71,10 @@ places as (
     from files
     cross join lateral (
         select
-            stg_telephony__callback_event_versions.dialled_number,
-            stg_telephony__callback_event_versions.occurred_at
-        from {{ ref('stg_telephony__callback_event_versions') }}
-        where stg_telephony__callback_event_versions._file_id = files.file_id
+            of_file.dialled_number,
+            of_file.occurred_at
+        from {{ ref('stg_telephony__callback_event_versions') }} as of_file
+        where of_file._file_id = files.file_id
     ) as events
 
     union
@@ -88,10 +88,10 @@ places as (
     from files
     cross join lateral (
         select
-            stg_email__message_versions.line_of_business,
-            stg_email__message_versions.replied_at
-        from {{ ref('stg_email__message_versions') }}
-        where stg_email__message_versions._file_id = files.file_id
+            of_file.line_of_business,
+            of_file.replied_at
+        from {{ ref('stg_email__message_versions') }} as of_file
+        where of_file._file_id = files.file_id
     ) as messages
     where messages.replied_at is not null
 
@@ -106,10 +106,10 @@ places as (
     from files
     cross join lateral (
         select
-            stg_webchat__session_versions.line_of_business,
-            stg_webchat__session_versions.started_at
-        from {{ ref('stg_webchat__session_versions') }}
-        where stg_webchat__session_versions._file_id = files.file_id
+            of_file.line_of_business,
+            of_file.started_at
+        from {{ ref('stg_webchat__session_versions') }} as of_file
+        where of_file._file_id = files.file_id
     ) as sessions
 
     union

@@ -41,9 +41,9 @@ changed as (
     from {{ ref('int_calls_changed') }} as calls
     -- Looked up call by call: a hash of every version would cost as much as all history.
     cross join lateral (
-        select distinct stg_telephony__call_versions.received_at
-        from {{ ref('stg_telephony__call_versions') }}
-        where stg_telephony__call_versions.call_id = calls.call_id
+        select distinct of_call.received_at
+        from {{ ref('stg_telephony__call_versions') }} as of_call
+        where of_call.call_id = calls.call_id
     ) as versions
 
     union
