@@ -243,8 +243,8 @@ def loaded(
 ) -> None:
     """A delivery is loaded. Part of the transaction that holds its rows."""
     connection.execute(
-        "update ops.files set state = 'loaded', rows_read = %s, rows_loaded = %s, rows_unchanged = %s, "
-        "rows_quarantined = %s, cards_redacted = %s, fingerprint = %s, parse_seconds = %s, load_seconds = %s, "
+        "update ops.files set state = 'loaded', rows_read = %s, rows_before = rows_before + coalesce(rows_loaded, 0), "
+        "rows_loaded = %s, rows_unchanged = %s, rows_quarantined = %s, cards_redacted = %s, fingerprint = %s, parse_seconds = %s, load_seconds = %s, "
         "finished_at = now() where file_id = %s",
         (
             counts.read,
@@ -282,7 +282,7 @@ def quarantined(
         (name,) = _one(
             connection.execute(
                 "update ops.files set state = 'quarantined', batch_id = %s, sha256 = %s, rule = %s, error = %s, "
-                "rows_read = %s, rows_loaded = 0, rows_unchanged = 0, rows_quarantined = %s, fingerprint = %s, "
+                "rows_before = rows_before + coalesce(rows_loaded, 0), rows_read = %s, rows_loaded = 0, rows_unchanged = 0, rows_quarantined = %s, fingerprint = %s, "
                 "started_at = coalesce(started_at, now()), finished_at = now() where file_id = %s returning name",
                 (batch_id, sha256, rule, error, rows_read, rows_read, fingerprint, file_id),
             ).fetchone()
