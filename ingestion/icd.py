@@ -32,7 +32,8 @@ _FILES = """\
 - {format}
 - A row that breaks a rule is refused alone and recorded in `quarantine.rows`; the rest of its file loads. More than
   {settings.max_bad_row_share:.0%} bad rows refuse the file. For every file: read = loaded + unchanged + quarantined.
-- The same bytes again change nothing. The same name with other bytes is a new delivery.
+- The same bytes again change nothing. The same name with other bytes is a new delivery, and goes
+  before the earlier ones of that name: send a corrected file under the name of the one that it corrects.
 """
 
 _FORMATS = {

@@ -159,6 +159,19 @@ def claim(connection: Connection, interface: str, name: FileName, source: str, s
     return int(_one(found)[0])
 
 
+def number_of_delivery(connection: Connection, file_id: int) -> int:
+    """Which delivery of its name this one is, from 1. It stays what it is, whatever arrives later."""
+    (number,) = _one(
+        connection.execute(
+            "select count(*) from ops.files as its inner join ops.files as each "
+            "on each.interface = its.interface and each.name = its.name and each.file_id <= its.file_id "
+            "where its.file_id = %s",
+            (file_id,),
+        ).fetchone()
+    )
+    return int(number)
+
+
 def same_bytes_before(connection: Connection, interface: str, name: str, sha256: str) -> Delivery | None:
     """The delivery of these bytes under this name that was finished, if only to be tried again."""
     found = connection.execute(

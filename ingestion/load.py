@@ -327,7 +327,7 @@ class _Load:
         file = PlatformFile(
             self.connection,
             self.name.platform or "",
-            Delivery(self.name.position + "_", self.file_id, self.batch_id, self.now),
+            Delivery(self._position(), self.file_id, self.batch_id, self.now),
             self.settings.caller_hash_key.get_secret_value().encode(),
             self.now,
         )
@@ -338,11 +338,17 @@ class _Load:
         file.assemble()
         return _Seconds(parsed - started, time.perf_counter() - parsed)
 
+    def _position(self) -> str:
+        """What the place of each row begins with: that of the file by its name, then which delivery of the name it is.
+
+        The first delivery has no number, and sorts before `r`. So the place of another name is never touched.
+        """
+        number = ledger.number_of_delivery(self.connection, self.file_id)
+        return f"{self.name.position}_" + (f"r{number:06d}_" if number > 1 else "")
+
     def _target(self) -> Target:
         is_extract = self.contract.record_kind == "snapshot"
-        position = self.name.position + "_"
-        if is_extract:
-            position += f"{self.file_id:012d}"
+        position = f"{self.name.position}_{self.file_id:012d}" if is_extract else self._position()
         return open_target(
             self.connection,
             self.contract,

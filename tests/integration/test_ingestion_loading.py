@@ -24,7 +24,10 @@ from infra.settings import Settings
 from ingestion import ledger, lines
 from ingestion.connectors import SourceError
 from ingestion.connectors.local import LocalFolder
+from ingestion.contract import load_contract
 from ingestion.run import FileOutcome, ensure_raw_tables, ingest, load_file, new_batch, pending_files
+from tests.fixtures.interface_files import file_of, good, name_of
+from tests.oracle.records import current_versions, read_file
 
 pytestmark = pytest.mark.services
 
@@ -105,7 +108,7 @@ def db(warehouse: Settings) -> Iterator[Warehouse]:
     ensure_raw_tables(warehouse)
     with connect(warehouse) as connection:
         connection.execute(
-            "truncate raw.telephony_call, quarantine.rows, ops.files, ops.unknown_fields cascade"
+            "truncate raw.telephony_call, raw.text_message, quarantine.rows, ops.files, ops.unknown_fields cascade"
         )
     yield Warehouse(warehouse)
     with connect(warehouse) as connection:
@@ -189,6 +192,68 @@ def test_a_name_that_was_sent_again_with_other_bytes_is_a_new_delivery(db: Wareh
         ("c-2", 2),
         ("c-3", 1),
     ]
+
+
+@pytest.mark.parametrize("line", ["same", "earlier", "later"])
+def test_a_correction_under_the_same_name_wins_wherever_its_rows_stand(
+    db: Warehouse, tmp_path: Path, line: str
+) -> None:
+    """Many calls, because a digest would decide half of them rightly by chance."""
+    wrong = [call(f"c-{n}", language="cy") for n in range(20)]
+    right = [call(f"c-{n}", dialled_number="+441632960002") for n in range(20)]
+    more = [call(f"other-{n}") for n in range(20)]
+    first, second = {
+        "same": (wrong, right),
+        "earlier": ([*more, *wrong], right),
+        "later": (wrong, [*more, *right]),
+    }[line]
+    file = name(7)
+    for number, records in enumerate((first, second), start=1):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        put(folder, file, text(*records))
+        run(db, folder)
+    expected = current_versions(
+        read_file(tmp_path / str(number) / file, NOW, delivery=number) for number in (1, 2)
+    )
+    counts = (
+        "select distinct on (call_id) call_id, dialled_number from raw.telephony_call "
+        "order by call_id, record_version desc, emitted_at desc, _file_position desc, _record_hash desc"
+    )
+    found = sorted(db.all(counts))
+    assert found == [(record.call_id, record.dialled_number) for record in expected]
+    assert {number for call_id, number in found if call_id.startswith("c-")} == {"+441632960002"}
+
+    put(tmp_path, name(8), text(*wrong))
+    run(db, tmp_path)
+    assert {number for call_id, number in db.all(counts) if call_id.startswith("c-")} == {"+441632960001"}, (
+        "A later name goes before a later delivery of an earlier one."
+    )
+    (tmp_path / "3").mkdir()
+    put(tmp_path / "3", file, text(*right, *right))
+    run(db, tmp_path / "3")
+    assert {number for call_id, number in db.all(counts) if call_id.startswith("c-")} == {"+441632960001"}
+
+
+@pytest.mark.parametrize("moved", [-5, 0, 5])
+def test_a_correction_of_events_under_the_same_name_wins(db: Warehouse, tmp_path: Path, moved: int) -> None:
+    contract = load_contract("text_message")
+    fill = [good(contract, 100 + n) for n in range(5)]
+    for delivery, template in enumerate(("WRONG", "RIGHT", "WRONG AGAIN", "RIGHT"), start=1):
+        events = [good(contract, n, template_code=template) for n in range(10)]
+        stands_later = (moved < 0) if template != "RIGHT" else (moved > 0)
+        folder = tmp_path / str(delivery)
+        folder.mkdir()
+        data = file_of(contract, [*(fill if stands_later else []), *events, good(contract, 200 + delivery)])
+        put(folder, name_of(contract, 1), data)
+        ingest(db.settings, "text_message", str(folder), now=NOW)
+        assert set(
+            db.all(
+                "select template_code from (select distinct on (message_id) message_id, template_code "
+                "from raw.text_message order by message_id, _file_position desc, _record_hash desc) as counts "
+                "where message_id ~ '-[0-9]$'"
+            )
+        ) == {(template,)}
 
 
 @pytest.mark.parametrize("change", ["renamed", "packed again", "in another platform's name"])

@@ -39,17 +39,18 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FileName:
-    """What the name of a file says. Files compare by stamp, then sequence, then name."""
+    """What the name of a file says, and which delivery of this name it is: other bytes are another delivery."""
 
     name: str
     platform: str
     stamp: datetime
     sequence: int
+    delivery: int = 1
 
     @property
-    def position(self) -> tuple[datetime, int, str]:
+    def position(self) -> tuple[datetime, int, int]:
         """Where the file stands among all files: the later one is the greater."""
-        return self.stamp, self.sequence, self.name
+        return self.stamp, self.sequence, self.delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +124,21 @@ def read_folder(folder: Path, loaded_at: datetime, names: Iterable[str] | None =
         for path in sorted(folder.iterdir())
         if FILE_NAME.fullmatch(path.name) and (wanted is None or path.name in wanted)
     ]
-    return sorted(found, key=lambda read: read.name.position)
+    return sorted(found, key=lambda read: (read.name.position, read.name.name))
 
 
-def file_name(text: str) -> FileName:
+def file_name(text: str, delivery: int = 1) -> FileName:
     """Take a file name apart. Raises ValueError when it is not the name of a telephony_call file."""
     match = FILE_NAME.fullmatch(text)
     if match is None:
         raise ValueError(f"{text} is not the name of a telephony_call file")
     stamp = datetime.strptime(match["stamp"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    return FileName(text, match["platform"], stamp, int(match["sequence"]))
+    return FileName(text, match["platform"], stamp, int(match["sequence"]), delivery)
 
 
-def read_file(path: Path, loaded_at: datetime) -> FileRead:
+def read_file(path: Path, loaded_at: datetime, delivery: int = 1) -> FileRead:
     """Read one file. Rows accepted and refused together are all of its rows, always."""
-    read = FileRead(file_name(path.name))
+    read = FileRead(file_name(path.name, delivery))
     try:
         content = _content(path)
     except Refused as refused:
@@ -164,7 +165,8 @@ def read_file(path: Path, loaded_at: datetime) -> FileRead:
 def current_versions(reads: Iterable[FileRead]) -> list[Record]:
     """The version of each call that counts: greatest version, then later emitted, then later file.
 
-    Within one file the later line wins. The answer does not depend on the order in which files are given.
+    A file is later by its stamp, then its sequence, then as a later delivery of its name. Within one file, and of files
+    that none of this tells apart, the later line wins. The answer does not depend on the order in which files are given.
     """
     current: dict[str, Record] = {}
     for read in reads:
@@ -175,7 +177,7 @@ def current_versions(reads: Iterable[FileRead]) -> list[Record]:
     return [current[call_id] for call_id in sorted(current)]
 
 
-def _rank(record: Record) -> tuple[int, datetime, tuple[datetime, int, str], int]:
+def _rank(record: Record) -> tuple[int, datetime, tuple[datetime, int, int], int]:
     return record.record_version, record.emitted_at, record.file.position, record.line
 
 
