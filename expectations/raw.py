@@ -96,12 +96,23 @@ class _Checks:
             """
             select batch_id, name || ' should have ' || rows_quarantined || ' rows there and has ' || held as detail
             from (
-                select files.*, (select count(*) from quarantine.rows where rows.file_id = files.file_id) as held
+                select files.*, (select count(*) from quarantine.rows where rows.file_id = files.file_id
+                    and rows.call_id is null) as held
                 from batch as files where state = 'loaded'
             ) as counted
             where held < rows_quarantined
             """,
         )
+        if self.suite.kept_as_sent:
+            yield Check(
+                "volume",
+                "Every call that was put together from records of a platform keeps to the contract.",
+                """
+                select batch_id, name || ' led to ' || calls_refused || ' that do not' as detail
+                from batch where calls_refused > 0
+                """,
+                severity="warning",
+            )
         yield Check(
             "volume",
             "A batch brings rows.",

@@ -22,13 +22,17 @@ _FILE_LOCK = 7_205_101  # with the hash of a file's name: one worker at a time o
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the rows of a file. `read = loaded + unchanged + quarantined`."""
+    """What became of the rows of a file. `read = loaded + unchanged + quarantined`.
+
+    `calls_refused` are calls that were put together from records of a platform, which are rows, and broke a rule.
+    """
 
     read: int = 0
     loaded: int = 0
     unchanged: int = 0
     quarantined: int = 0
     cards_redacted: int = 0
+    calls_refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +261,8 @@ def loaded(
     """A delivery is loaded. Part of the transaction that holds its rows."""
     connection.execute(
         "update ops.files set state = 'loaded', rows_read = %s, rows_before = rows_before + coalesce(rows_loaded, 0), "
-        "rows_loaded = %s, rows_unchanged = %s, rows_quarantined = %s, cards_redacted = %s, fingerprint = %s, parse_seconds = %s, load_seconds = %s, "
+        "rows_loaded = %s, rows_unchanged = %s, rows_quarantined = %s, cards_redacted = %s, "
+        "calls_refused = %s, fingerprint = %s, parse_seconds = %s, load_seconds = %s, "
         "finished_at = now() where file_id = %s",
         (
             counts.read,
@@ -265,6 +270,7 @@ def loaded(
             counts.unchanged,
             counts.quarantined,
             counts.cards_redacted,
+            counts.calls_refused,
             fingerprint,
             parse_seconds,
             load_seconds,
@@ -295,7 +301,8 @@ def quarantined(
         (name,) = _one(
             connection.execute(
                 "update ops.files set state = 'quarantined', batch_id = %s, sha256 = %s, rule = %s, error = %s, "
-                "rows_before = rows_before + coalesce(rows_loaded, 0), rows_read = %s, rows_loaded = 0, rows_unchanged = 0, rows_quarantined = %s, fingerprint = %s, "
+                "rows_before = rows_before + coalesce(rows_loaded, 0), rows_read = %s, rows_loaded = 0, "
+                "rows_unchanged = 0, rows_quarantined = %s, calls_refused = 0, fingerprint = %s, "
                 "started_at = coalesce(started_at, now()), finished_at = now() where file_id = %s returning name",
                 (batch_id, sha256, rule, error, rows_read, rows_read, fingerprint, file_id),
             ).fetchone()
@@ -320,7 +327,7 @@ class FindingsSpill:
     def add(self, findings: Iterable[Finding]) -> None:
         """Keep some."""
         for each in findings:
-            row = (each.line_number, each.field, each.rule, each.message, each.raw_text)
+            row = (each.line_number, each.field, each.rule, each.message, each.raw_text, each.call_id)
             self._file.write(json.dumps(row).encode() + b"\n")
             self.count += 1
             self.rules.add(each.rule)
@@ -330,8 +337,8 @@ class FindingsSpill:
         """Write them to quarantine.rows, as part of the transaction under way."""
         self._file.seek(0)
         with connection.cursor().copy(
-            "copy quarantine.rows (interface, file_id, file, batch_id, line_number, field, rule, message, raw_text) "
-            "from stdin"
+            "copy quarantine.rows (interface, file_id, file, batch_id, line_number, field, rule, message, raw_text, "
+            "call_id) from stdin"
         ) as copy:
             for line in self._file:
                 copy.write_row((interface, file_id, name, batch_id, *json.loads(line)))

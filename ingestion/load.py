@@ -335,7 +335,8 @@ class _Load:
         self._refuse_if_too_bad(counts)
         counts.unchanged = counts.read - counts.quarantined - counts.loaded
         parsed = time.perf_counter()
-        file.assemble()
+        file.assemble(findings)
+        counts.calls_refused = findings.count - counts.quarantined
         return _Seconds(parsed - started, time.perf_counter() - parsed)
 
     def _position(self) -> str:

@@ -40,6 +40,7 @@ _BETWEEN = (
     r"|\\+(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[a-tvwyz/]))"
 )
 _NUMBER = rf"[+(]{{0,2}}\d(?:{_BETWEEN}{{0,3}}\d){{6,}}"
+_PLAIN = re.compile(rf"(?P<email>{_EMAIL})|(?<![\w.+-])(?:\+|0|\(0)\d(?:[ ()\u00a0-]{{0,2}}\d){{8,13}}(?!\w)")
 # An identifier or a timestamp would look like a telephone number in places; neither is personal.
 _KEEP = (
     rf"{_UUID}|"
@@ -319,6 +320,11 @@ def _change(
 def mask(text: str) -> str:
     """Hide card numbers, e-mail addresses, and whatever could be a telephone number (7 digits or more)."""
     return _mask_with(_PERSONAL, text)
+
+
+def mask_plain(text: str) -> str:
+    """Hide e-mail addresses and what is plainly a telephone number: codes and menu nodes, however many, stay."""
+    return _PLAIN.sub(lambda match: MASKED_EMAIL if match["email"] else MASKED_NUMBER, text)
 
 
 def mask_file_name(name: str) -> str:

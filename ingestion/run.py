@@ -82,6 +82,7 @@ class IngestSummary:
             total.unchanged += outcome.counts.unchanged
             total.quarantined += outcome.counts.quarantined
             total.cards_redacted += outcome.counts.cards_redacted
+            total.calls_refused += outcome.counts.calls_refused
         return total
 
     def files(self, state: State) -> int:
@@ -108,7 +109,9 @@ class IngestSummary:
             lines.append(f"  Fields that the contract does not know, kept in _extra: {', '.join(unknown)}")
         if counts.cards_redacted:
             lines.append(f"  Card numbers removed: {counts.cards_redacted:,}")
-        if counts.quarantined or self.files("quarantined"):
+        if counts.calls_refused:
+            lines.append(f"  Calls put together from the rows, and refused: {counts.calls_refused:,}")
+        if counts.quarantined or counts.calls_refused or self.files("quarantined"):
             lines.append(
                 f"  Which rows, and why: the table quarantine.rows, where batch_id = {self.batch_id}"
             )
