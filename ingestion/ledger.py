@@ -45,6 +45,15 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A file that is refused for its name alone, and why in words."""
+
+    file_id: int
+    name: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Extract:
     """A full extract that is loaded: its place among all, its name, and how many rows it has."""
 
@@ -122,24 +131,43 @@ def known_fingerprints(
     return {(by_name[name], fingerprint) for name, fingerprint in rows}
 
 
-def note_bad_name(connection: Connection, interface: str, connector: Connector, file: WaitingFile) -> None:
-    """Record a file whose name follows no convention, once."""
+def note_bad_name(
+    connection: Connection, interface: str, connector: Connector, file: WaitingFile
+) -> Refusal | None:
+    """Record a file whose name follows no convention, once; None if another interface has recorded it."""
     name = file.shown
     meaning, advice = FILE_RULES["file_name"]
+    error = f"{meaning} It was not read. {advice}"
     connection.execute(
-        "insert into ops.files (interface, name, source, size_bytes, state, rule, error, rows_read, "
+        "with noted as (insert into ops.files (interface, name, source, size_bytes, state, rule, error, rows_read, "
         "rows_loaded, rows_unchanged, rows_quarantined, finished_at) "
         "select %(interface)s, %(name)s, %(source)s, %(size)s, 'quarantined', 'file_name', %(error)s, "
         "0, 0, 0, 0, now() where not exists (select from ops.files where name = %(name)s and rule = 'file_name') "
-        "on conflict do nothing",
+        "on conflict do nothing returning interface, file_id, name, rule, error) "
+        "insert into quarantine.rows (interface, file_id, file, rule, message) table noted",
         {
             "interface": interface,
             "name": name,
             "source": connector.address,
             "size": file.size_bytes,
-            "error": f"{meaning} It was not read. {advice}",
+            "error": error,
         },
     )
+    row = connection.execute(
+        "select file_id from ops.files where interface = %s and name = %s and rule = 'file_name' order by 1 limit 1",
+        (interface, name),
+    ).fetchone()
+    return Refusal(int(row[0]), name, error) if row else None
+
+
+def tell_bad_names(connection: Connection, interface: str) -> list[Refusal]:
+    """The files refused for their name alone that nobody was told of; they count as told from now on."""
+    rows = connection.execute(
+        "update ops.files set told_at = now() where interface = %s and rule = 'file_name' and told_at is null "
+        "returning file_id, name, error",
+        (interface,),
+    )
+    return [Refusal(*row) for row in rows]
 
 
 def claim(connection: Connection, interface: str, name: FileName, source: str, size_bytes: int) -> int:

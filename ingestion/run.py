@@ -47,6 +47,7 @@ __all__ = [
     "load_file",
     "new_batch",
     "pending_files",
+    "tell_misnamed_files",
 ]
 
 _FEW_FILES = 20
@@ -112,9 +113,8 @@ class IngestSummary:
         if counts.calls_refused:
             lines.append(f"  Calls put together from the rows, and refused: {counts.calls_refused:,}")
         if counts.quarantined or counts.calls_refused or self.files("quarantined"):
-            lines.append(
-                f"  Which rows, and why: the table quarantine.rows, where batch_id = {self.batch_id}"
-            )
+            where = "" if self.batch_id is None else f", where batch_id = {self.batch_id}"
+            lines.append(f"  Which rows, and why: the table quarantine.rows{where}")
         if self.files("failed"):
             lines.append("  Failed files are untouched: ingest again when the cause is mended.")
         return "\n".join(lines)
@@ -137,6 +137,12 @@ def pending_files(settings: Settings, interface: str, source: str | None = None)
     """
     with _open(settings, interface, source) as session:
         return session.pending().waiting
+
+
+def tell_misnamed_files(settings: Settings, interface: str) -> list[FileOutcome]:
+    """The files of `pending_files` that were refused for their name alone, each told once."""
+    with connect(settings, autocommit=True) as connection:
+        return [_misnamed(each) for each in ledger.tell_bad_names(connection, interface)]
 
 
 def new_batch(settings: Settings) -> int:
@@ -198,10 +204,10 @@ def ingest(
         session = stack.enter_context(_open(settings, interface, source))
         found = session.pending()
         address = session.connector.address
+        outcomes = list(found.misnamed)
         if not found.waiting:
-            return IngestSummary(interface, address, None, found.files, ())
+            return IngestSummary(interface, address, None, found.files, tuple(outcomes))
         batch_id = ledger.new_batch_id(session.connection)
-        outcomes = []
         for waiting in _with_progress(found.waiting, console):
             try:
                 if session.is_broken:
@@ -213,7 +219,7 @@ def ingest(
                 outcome = FileOutcome(waiting.shown, "failed", error=_explain(error))
             outcomes.append(outcome)
             if console is not None and not console.is_terminal:
-                _report(console, outcomes, len(found.waiting))
+                _report(console, outcomes, len(found.misnamed) + len(found.waiting))
     return IngestSummary(interface, address, batch_id, found.files, tuple(outcomes))
 
 
@@ -248,9 +254,10 @@ def _ingest_with_lines(settings: Settings, interface: str) -> IngestSummary:
 
 @dataclass(frozen=True)
 class _Pending:
-    """The files that wait, and how many of the interface were found in all, refused names included."""
+    """The files that wait, those refused for their name, and how many of the interface were found in all."""
 
     waiting: list[WaitingFile]
+    misnamed: list[FileOutcome]
     files: int
 
 
@@ -267,6 +274,7 @@ class _Session:
     def pending(self) -> _Pending:
         """List the source and ask the ledger."""
         interface = self.contract.interface
+        misnamed: list[FileOutcome] = []
         if self.only is not None:
             alone = look(self.connector, self.only)
             files = [alone] if alone else []
@@ -275,13 +283,13 @@ class _Session:
             files = [file for file in listing if not is_of_other_interface(self.contract, file.name)]
             for file in files:
                 if parse_name(self.contract, file.name) is None:
-                    ledger.note_bad_name(self.connection, interface, self.connector, file)
+                    noted = ledger.note_bad_name(self.connection, interface, self.connector, file)
+                    misnamed += [_misnamed(noted)] if noted else []
             files = [file for file in files if parse_name(self.contract, file.name)]
         known = ledger.known_fingerprints(self.connection, interface, files)
         waiting = [file for file in files if (file.name, file.fingerprint) not in known]
-        return _Pending(
-            sorted(waiting, key=lambda file: (self._name(file.name).position, file.name)), len(files)
-        )
+        waiting.sort(key=lambda file: (self._name(file.name).position, file.name))
+        return _Pending(waiting, misnamed, len(files) + len(misnamed))
 
     def load(self, settings: Settings, name: str, batch_id: int, now: datetime | None) -> FileOutcome:
         """Load one file."""
@@ -335,6 +343,10 @@ def _line(outcome: FileOutcome) -> str:
         text += f", {counts.read:,} rows read = {counts.loaded:,} loaded + {counts.unchanged:,} unchanged"
         text += f" + {counts.quarantined:,} quarantined"
     return text
+
+
+def _misnamed(refusal: ledger.Refusal) -> FileOutcome:
+    return FileOutcome(refusal.name, "quarantined", refusal.file_id, rule="file_name", error=refusal.error)
 
 
 def _explain(error: Exception) -> str:

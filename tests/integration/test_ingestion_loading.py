@@ -25,7 +25,15 @@ from ingestion import ledger, lines
 from ingestion.connectors import SourceError
 from ingestion.connectors.local import LocalFolder
 from ingestion.contract import load_contract
-from ingestion.run import FileOutcome, ensure_raw_tables, ingest, load_file, new_batch, pending_files
+from ingestion.run import (
+    FileOutcome,
+    ensure_raw_tables,
+    ingest,
+    load_file,
+    new_batch,
+    pending_files,
+    tell_misnamed_files,
+)
 from tests.fixtures.interface_files import file_of, good, name_of
 from tests.oracle.records import current_versions, read_file
 
@@ -612,12 +620,19 @@ def test_a_name_outside_the_convention_is_recorded_once_and_not_read(
     db: Warehouse, tmp_path: Path, file: str
 ) -> None:
     (tmp_path / file).write_bytes(text(call("c-1")))
-    run(db, tmp_path)
-    run(db, tmp_path)
+    for _ in range(2):
+        said = run(db, tmp_path).as_text()
+        assert "Files: 1 found = 0 loaded + 0 unchanged + 0 not ready + 1 quarantined" in said
+        assert f"{file}: quarantined (file_name). The name is not" in said
     row = db.file(file)
+    [refused] = db.all("select file_id, file, line_number, rule, message, batch_id from quarantine.rows")
+    assert refused == (row["file_id"], file, None, "file_name", row["error"], None)
+    assert [each.name for each in tell_misnamed_files(db.settings, "telephony_call")] == [file]
+    assert tell_misnamed_files(db.settings, "telephony_call") == [], "Each is told once."
     assert (row["state"], row["rule"], row["rows_read"]) == ("quarantined", "file_name", 0)
     assert db.counts()[0] == 0
     assert "1 loaded" in run(db, tmp_path / file).as_text(), "Named by hand it is loaded whatever its name."
+    assert db.all("select * from quarantine.rows") == []
     assert db.all("select _file_position from raw.telephony_call") == [
         ("00000000T000000Z_000000000000_000000000001",)
     ]
