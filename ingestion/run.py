@@ -29,8 +29,10 @@ from ingestion.discover import (
     FileName,
     WaitingFile,
     is_of_other_interface,
+    is_passed_over,
     look,
     parse_name,
+    shown_name,
     waiting_files,
 )
 from ingestion.ledger import Counts
@@ -309,6 +311,11 @@ def _open(settings: Settings, interface: str, source: str | None) -> Iterator[_S
     if not settings.caller_hash_key.get_secret_value():
         raise SourceError("CONTACTBI_CALLER_HASH_KEY is empty: callers could be told from their keys.")
     with open_source(settings, source) as (connector, only), connect(settings, autocommit=True) as connection:
+        if only is not None and is_passed_over(only):
+            raise SourceError(
+                f"{shown_name(only)} is not read: a dot file or `.part` is not whole yet, and a `.sha256` is no data. "
+                "Name the whole file."
+            )
         # All of them, because a build reads the tables of every interface.
         for each in interfaces():
             ensure_raw_table(connection, load_contract(each))

@@ -21,6 +21,7 @@ import pytest
 
 from infra.postgres import connect
 from infra.settings import Settings
+from infra.sftp import sftp_location
 from ingestion import ledger, lines
 from ingestion.connectors import SourceError
 from ingestion.connectors.local import LocalFolder
@@ -611,6 +612,7 @@ def test_parts_dot_files_digests_and_other_interfaces_are_passed_over(db: Wareho
         "telephony_call_x_20260302T100000Z_1.csv",
         "telephony_call_x_20260302T100000Z.jsonl",
         "telephony_call_x_20260302T100000Z_1.jsonl.zip",
+        "telephony_call__20260302T100000Z_1.jsonl",
         "telephony_call_\u202elnosj.x",
         "new\nline\t\\N.jsonl",
         "'; drop table ops.files; --",
@@ -645,9 +647,23 @@ def test_a_name_that_is_no_text_is_recorded(db: Warehouse, tmp_path: Path) -> No
 
 
 def test_a_source_that_is_not_there_is_refused(db: Warehouse, tmp_path: Path) -> None:
-    for source in (str(tmp_path / "nowhere"), "ftp://example.com/x", "s3://"):
+    for source in (str(tmp_path / "nowhere"), "ftp://example.com/x", "s3://", "s3://no-such-bucket/"):
         with pytest.raises(SourceError):
             run(db, source)
+
+
+def test_a_folder_that_the_server_has_not_is_refused_by_its_address(db: Warehouse) -> None:
+    address = f"{sftp_location(db.settings)}missing"
+    with pytest.raises(SourceError, match=r"sftp://contactbi@.*/missing can not be read"):
+        run(db, address)
+
+
+@pytest.mark.parametrize("file", [".hidden.jsonl", f"{name(1)}.part", f"{name(1)}.sha256"])
+def test_what_is_no_data_is_not_read_although_it_is_named(db: Warehouse, tmp_path: Path, file: str) -> None:
+    (tmp_path / file).write_bytes(text(call("c-1")))
+    with pytest.raises(SourceError, match="is not read"):
+        run(db, tmp_path / file)
+    assert db.counts() == (0, 0, 0)
 
 
 # ------------------------------------------------------------------------------------------ workers side by side

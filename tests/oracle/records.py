@@ -165,8 +165,8 @@ def read_file(path: Path, loaded_at: datetime, delivery: int = 1) -> FileRead:
 def current_versions(reads: Iterable[FileRead]) -> list[Record]:
     """The version of each call that counts: greatest version, then later emitted, then later file.
 
-    A file is later by its stamp, then its sequence, then as a later delivery of its name. Within one file, and of files
-    that none of this tells apart, the later line wins. The answer does not depend on the order in which files are given.
+    A file is later by its stamp, then its sequence, then as a later delivery of its name. Within one file, and where none
+    of this tells files apart, the later line wins. The answer does not depend on the order in which files are given.
     """
     current: dict[str, Record] = {}
     for read in reads:
