@@ -44,7 +44,8 @@ _PLAIN = re.compile(rf"(?P<email>{_EMAIL})|(?<![\w.+-])(?:\+|0|\(0)\d(?:[ ()\u00
 # An identifier or a timestamp would look like a telephone number in places; neither is personal.
 _KEEP = (
     rf"{_UUID}|"
-    r"(?<!\d)(?:19|20)\d\d-[01]\d-[0-3]\d[T ][0-2]\d:[0-5]\d:[0-6]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d|(?!\d))"
+    r"(?<!\d)(?:(?:19|20)\d\d-\d\d?-\d\d?|\d\d?/\d\d?/(?:19|20)\d\d)[T ]\d\d?:\d\d(?::\d\d(?:[.,]\d{1,9})?)?"
+    r"(?:Z|[+-]\d\d(?::?\d\d)?(?!\d)|(?![\d:]))"
 )
 _SHOWN_TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII
@@ -395,29 +396,45 @@ class CsvTextMask:
     """Hides personal data in a row of CSV that may be broken anywhere.
 
     Where a contract names people, a cell could be of any column, because cells may have been shifted. So only those
-    stay that are one of the values their column lists, or a timestamp.
+    stay that are one of the values their column lists, or a timestamp. Where it hides references alone, public columns
+    stay too if the cells seem to be in their places.
     """
 
     def __init__(self, contract: Contract, names: list[str]) -> None:
         """Prepare for the rows under a header."""
         known = {field.name: field for field in contract.fields}
-        self._names_people = any(field.is_hidden for field in contract.fields)
+        self._hides = any(field.is_hidden for field in contract.fields)
+        self._names_people = any(field.treatment == "identity" for field in contract.fields)
         self._fields = [known.get(name) for name in names]
 
     def __call__(self, line: bytes, keep: int) -> str:
         """The first `keep` characters or so of a row as text that may be stored and shown, without NUL."""
         text = _readable(line[: keep + 512])
         cells = text.split(",") if '"' not in text else None
-        if not self._names_people:
+        if not self._hides:
             shown = mask(text)
         elif cells is None or len(cells) != len(self._fields):
             shown = f"[a row of {len(line)} bytes, hidden because its cells cannot be told apart]"
         else:
+            in_place = not self._names_people and self._are_in_place(cells)
             shown = ",".join(
-                cell if not cell or _may_be_shown(cell, field) else MASKED_VALUE
+                cell
+                if not cell or _may_be_shown(cell, field)
+                else mask(cell)
+                if in_place and field is not None and field.is_public
+                else MASKED_VALUE
                 for cell, field in zip(cells, self._fields, strict=True)
             )
         return f"{shown[:keep]} [cut: the row has {len(line)} bytes]" if len(line) > keep else shown
+
+    def _are_in_place(self, cells: list[str]) -> bool:
+        """Whether cells are those of their columns: of all that can be told by its form, one at most is not right."""
+        fits = [
+            _may_be_shown(cell, field) or (field.kind == "integer" and cell.removeprefix("-").isdecimal())
+            for cell, field in zip(cells, self._fields, strict=True)
+            if cell and field is not None and (field.choices or field.kind in ("timestamp", "integer"))
+        ]
+        return len(fits) > 1 and fits.count(False) <= 1
 
 
 def _may_be_shown(cell: str, field: Field | None) -> bool:

@@ -22,7 +22,7 @@ from typing import Any
 FILE_NAME = re.compile(
     r"(?P<interface>telephony_call)_(?P<platform>.+)_(?P<stamp>\d{8}T\d{6}Z)_(?P<sequence>\d+)\.jsonl(?P<gzip>\.gz)?"
 )
-INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)")
+INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(?:(:\d\d)(?:\.(\d{1,6}))?)?(Z|[+-]\d\d(?::?\d\d)?)")
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 GREATEST_VERSION = 2**63 - 1
 GREATEST_LEG = 2**31 - 1
@@ -165,8 +165,8 @@ def read_file(path: Path, loaded_at: datetime, delivery: int = 1) -> FileRead:
 def current_versions(reads: Iterable[FileRead]) -> list[Record]:
     """The version of each call that counts: greatest version, then later emitted, then later file.
 
-    A file is later by its stamp, then its sequence, then as a later delivery of its name. Within one file, and where none
-    of this tells files apart, the later line wins. The answer does not depend on the order in which files are given.
+    A file is later by its stamp, then its sequence, then as a later delivery of its name. Within one file,
+    and where none of this tells files apart, the later line wins. The order in which files are given is no matter.
     """
     current: dict[str, Record] = {}
     for read in reads:
@@ -331,9 +331,10 @@ def _instant(value: Any, latest: datetime) -> datetime:
     match = INSTANT.fullmatch(value)
     if match is None:
         raise Refused("timestamp")
-    clock, fraction, offset = match.groups()
+    clock, seconds, fraction, offset = match.groups()
+    hours, minutes = (offset[:3], offset[3:].removeprefix(":") or "00") if offset != "Z" else ("+00", "00")
     try:
-        moment = datetime.fromisoformat(clock + offset.replace("Z", "+00:00")).astimezone(UTC)
+        moment = datetime.fromisoformat(f"{clock}{seconds or ':00'}{hours}:{minutes}").astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Refused("timestamp") from error
     moment += timedelta(microseconds=int((fraction or "").ljust(6, "0")))
@@ -414,7 +415,7 @@ def _list(holder: Mapping[str, Any], name: str, default: Any) -> list[Any]:
 
 
 def _texts(holder: Mapping[str, Any], name: str) -> list[str]:
-    values = _list(holder, name, [])
+    values = [] if holder.get(name) is None else _list(holder, name, [])
     if not all(isinstance(value, str) for value in values):
         raise Refused("type")
     return values
