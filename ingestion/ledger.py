@@ -226,6 +226,30 @@ def seen_again(connection: Connection, claimed: int, known: int, fingerprint: st
         )
 
 
+def late_digest(connection: Connection, file_id: int, message: str) -> str:
+    """Record that a digest came after its file was loaded, and differs. The rows stay; the right digest ends it.
+
+    Returns:
+        The message with what it means and what to do.
+    """
+    error = (
+        f"{message} It came after the file was loaded, and the rows stay. {FILE_RULES['digest_differs'][1]}"
+    )
+    with connection.transaction():
+        connection.execute(
+            "update ops.files set rule = 'digest_differs', error = %s where file_id = %s", (error, file_id)
+        )
+        connection.execute(
+            "delete from quarantine.rows where file_id = %s and rule = 'digest_differs'", (file_id,)
+        )
+        connection.execute(
+            "insert into quarantine.rows (interface, file_id, file, rule, message, batch_id) "
+            "select interface, file_id, name, rule, error, batch_id from ops.files where file_id = %s",
+            (file_id,),
+        )
+    return error
+
+
 def reopen(connection: Connection, claimed: int) -> None:
     """The claimed delivery is one that was finished and is to be loaded after all: only that one stays."""
     connection.execute(

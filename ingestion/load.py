@@ -209,7 +209,11 @@ class _Load:
             finished = known.state in ("loaded", "quarantined")
             if finished and (known.rule != "digest_differs" or digest_problem):
                 ledger.seen_again(self.connection, self.file_id, known.file_id, self.spooled.fingerprint)
-                return FileOutcome(self.name.name, "known", known.file_id)
+                rule = error = None
+                if digest_problem and known.state == "loaded":
+                    rule = "digest_differs"
+                    error = ledger.late_digest(self.connection, known.file_id, digest_problem)
+                return FileOutcome(self.name.name, "known", known.file_id, rule=rule, error=error)
             # Somebody asked for another try, or the digest file was wrong and is corrected: load them after all.
             ledger.reopen(self.connection, self.file_id)
             self.file_id = known.file_id

@@ -52,7 +52,10 @@ def ingest(interface: str, files_pool: str = INBOUND_FILES_POOL) -> None:
         if refused:  # for its name alone: it is not read, and whoever sent it must hear of it
             raise _quarantined(interface, file, "file_name", refused)
         outcome = load(load_settings(), interface, file, batch_id)
-        if outcome.state == "quarantined":
+        is_doubtful = (
+            outcome.state == "known" and outcome.rule is not None
+        )  # a digest came later, and differs
+        if outcome.state == "quarantined" or is_doubtful:
             raise _quarantined(interface, outcome.name, outcome.rule, outcome.error)
         if outcome.state in ("busy", "failed"):
             raise RuntimeError(

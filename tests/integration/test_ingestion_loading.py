@@ -534,6 +534,27 @@ def test_a_wrong_digest_waits_and_is_refused_at_the_third_poll(db: Warehouse, tm
     assert (db.file(path.name)["state"], db.file(path.name)["rule"]) == ("loaded", None)
 
 
+def test_a_digest_that_comes_late_and_differs_is_told_and_the_rows_stay(
+    db: Warehouse, tmp_path: Path
+) -> None:
+    path = put(tmp_path, name(), text(call("c-1")))
+    run(db, tmp_path)
+    digest = put(tmp_path, f"{path.name}.sha256", b"0" * 64)
+    [outcome] = run(db, tmp_path).outcomes
+    assert (outcome.state, outcome.rule) == ("known", "digest_differs")
+    assert "the rows stay" in (outcome.error or "")
+    row = db.file(path.name)
+    assert (row["state"], row["rule"], row["rows_loaded"]) == ("loaded", "digest_differs", 1)
+    assert db.all("select line_number, rule, message from quarantine.rows") == [
+        (None, "digest_differs", outcome.error)
+    ]
+    assert run(db, tmp_path).outcomes == (), "It is told once."
+    put(tmp_path, digest.name, hashlib.sha256(path.read_bytes()).hexdigest().encode())
+    assert run(db, tmp_path).counts.unchanged == 1
+    assert (db.file(path.name)["state"], db.file(path.name)["rule"]) == ("loaded", None)
+    assert db.counts() == (1, 0, 1)
+
+
 @pytest.mark.parametrize("content", ["", "garbage", "\u0660" * 64])
 def test_a_digest_file_without_a_digest_is_not_ready(db: Warehouse, tmp_path: Path, content: str) -> None:
     path = put(tmp_path, name(), text(call("c-1")))
