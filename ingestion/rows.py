@@ -61,6 +61,9 @@ class RowReader:
             now: Clock of the load: a timestamp more than a day later is refused.
         """
         self._fields = contract.fields
+        # The cells of a row of CSV may have been shifted: any could be what another column hides.
+        hides = any(field.is_hidden for field in contract.fields)
+        self._show = _shape if contract.file_format == "csv" and hides else mask
         self._type = _record_type(contract)
         # A time that is promised may lie ahead; one that has happened may not.
         self._steps = [
@@ -93,7 +96,7 @@ class RowReader:
             try:
                 record = msgspec.convert(value, self._type)
             except msgspec.ValidationError as error:
-                raise _refusal(str(error), self._fields, value) from None
+                raise _refusal(str(error), self._fields, value, self._show) from None
         for step in self._steps:
             step(record)
         return record, unknown
@@ -256,7 +259,9 @@ _GOT_NAMES = {
 }
 
 
-def _refusal(message: str, fields: tuple[Field, ...], value: Any) -> RowRefusedError:
+def _refusal(
+    message: str, fields: tuple[Field, ...], value: Any, show: Callable[[str], str]
+) -> RowRefusedError:
     """What the decoder said, in the words of the contract."""
     parts = _PATH.fullmatch(message)
     what, path = (parts["what"], parts["path"] or "") if parts else (message, "")
@@ -271,11 +276,8 @@ def _refusal(message: str, fields: tuple[Field, ...], value: Any) -> RowRefusedE
         field = _field_at(path, fields)
         if "got" in named:
             wanted = _TYPE_NAMES[field.kind] + (" or null" if field.nullable else "")
-            return RowRefusedError(
-                rule,
-                f"it is {_GOT_NAMES.get(named['got'], named['got'])}{_shown_at(path, fields, value)}, not {wanted}",
-                path,
-            )
+            got = _GOT_NAMES.get(named["got"], named["got"]) + _shown_at(path, fields, value, show)
+            return RowRefusedError(rule, f"it is {got}, not {wanted}", path)
         if "choice" in named:
             return RowRefusedError(
                 rule, f"{mask(named['choice'])[:60]} is not one of {', '.join(field.choices)}", path
@@ -290,7 +292,12 @@ def _refusal(message: str, fields: tuple[Field, ...], value: Any) -> RowRefusedE
     return RowRefusedError("wrong_type", what, path or None)
 
 
-def _shown_at(path: str, fields: tuple[Field, ...], value: Any) -> str:
+def _shape(text: str) -> str:
+    """A text with every letter as x and every digit as 9."""
+    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", text))
+
+
+def _shown_at(path: str, fields: tuple[Field, ...], value: Any, show: Callable[[str], str]) -> str:
     """The value at a path, masked, as an addition to a message; nothing of one that is hidden or not simple."""
     parts = re.findall(r"[^.\[\]]+", path)
     if not parts or next(field for field in fields if field.name == parts[0]).is_hidden:
@@ -298,7 +305,7 @@ def _shown_at(path: str, fields: tuple[Field, ...], value: Any) -> str:
     for part in parts:
         value = value[int(part)] if isinstance(value, list) else value[part]
     if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return f", {mask(repr(value))[:60]}"
+        return f", {show(repr(value))[:60]}"
     return ""
 
 

@@ -643,7 +643,7 @@ def test_a_refused_payment_shows_what_is_public_while_its_cells_are_in_their_pla
     [finding] = parse_records("payment_confirmation", row).findings
     assert finding.raw_text.startswith("payment_ref-17,2026-03-02T09:00:00Z,[masked],GBP")
     assert str(row["application_ref"]) not in finding.raw_text
-    assert finding.message.startswith("amount_pence: it is a text, '12.5O', not a whole number.")
+    assert finding.message.startswith("amount_pence: it is a text, '99.9x', not a whole number.")
     cells = line(contract, good(contract, 17)).split(b",")
     for place in range(1, len(cells)):
         shifted = b"\n".join([*header(contract), b",".join([*cells[place:], *cells[:place]])])
