@@ -135,7 +135,7 @@ def check_bucket(settings: Settings, bucket: str | None = None) -> None:
         answer = s3_client(settings).head_bucket(Bucket=bucket)
     except (ClientError, BotoCoreError, ValueError) as error:  # a ValueError: it is no name of a bucket
         raise S3Error(
-            f"Bucket {bucket} can not be used: {str(error).rstrip('.')}. Make it in {settings.region}, and let us in."
+            f"Bucket {bucket} can not be used: {' '.join(str(error).split()).rstrip('.')}. Make it in {settings.region}, and let us in."
         ) from error
     region = answer.get("BucketRegion", settings.region)
     if region != settings.region:
