@@ -134,8 +134,9 @@ def check_bucket(settings: Settings, bucket: str | None = None) -> None:
     try:
         answer = s3_client(settings).head_bucket(Bucket=bucket)
     except (ClientError, BotoCoreError, ValueError) as error:  # a ValueError: it is no name of a bucket
+        why = " ".join(str(error).split()).rstrip(".")
         raise S3Error(
-            f"Bucket {bucket} can not be used: {' '.join(str(error).split()).rstrip('.')}. Make it in {settings.region}, and let us in."
+            f"Bucket {bucket} can not be used: {why}. Make it in {settings.region}, and let us in."
         ) from error
     region = answer.get("BucketRegion", settings.region)
     if region != settings.region:
