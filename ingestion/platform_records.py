@@ -87,7 +87,7 @@ class PlatformFile:
 
     def assemble(self, findings: FindingsSpill) -> None:
         """Put together every call that this file told something new of, and write it and its call-backs."""
-        lines = dict(
+        lines: dict[str, int] = dict(
             self._connection.execute(
                 "select call_id, min(_line_number) from raw.platform_record where _file_id = %s group by call_id",
                 (self._delivery.file_id,),
