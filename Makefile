@@ -1,5 +1,8 @@
 # Two commands matter: `make run` and `make test`. Everything else is a part of one of them.
 PYTHON ?= python3
+# Superset's libraries come ready made for 3.11 and 3.12 alone. Any of them will do, whatever the first environment has.
+PYTHON_OF_SUPERSET = $(shell for each in .venv/bin/python python3.12 python3.11; do $$each -c \
+	'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$each && break; done)
 UV := .venv/bin/uv
 .PHONY: run test setup lint bench mutation down lock clean
 
@@ -23,7 +26,8 @@ $(UV): requirements/bootstrap.txt
 	touch $@
 
 .venv-superset/.ready: $(UV) requirements/superset.txt
-	$(UV) venv --quiet --clear --python .venv/bin/python .venv-superset
+	@test -n "$(PYTHON_OF_SUPERSET)" || { echo "Superset needs Python 3.11 or 3.12: install one, then make again." >&2; exit 1; }
+	$(UV) venv --quiet --clear --python "$(PYTHON_OF_SUPERSET)" .venv-superset
 	$(UV) pip install --python .venv-superset --quiet --compile-bytecode --require-hashes -r requirements/superset.txt
 	touch $@
 

@@ -82,12 +82,12 @@ class _Checks:
             "volume",
             "The raw table holds as many rows of each file as were loaded from it.",
             f"""
-            select batch_id, name || ' should have ' || rows_loaded || ' rows and has ' || held as detail
+            select batch_id, name || ' should have ' || stands || ' rows and has ' || held as detail
             from (
-                select files.*, (select count(*) from {self.table} where _file_id = files.file_id) as held
+                select files.*, rows_before + rows_loaded as stands, {self._held()} as held
                 from batch as files
             ) as counted
-            where held <> rows_loaded
+            where held <> stands
             """,
         )
         yield Check(
@@ -96,12 +96,23 @@ class _Checks:
             """
             select batch_id, name || ' should have ' || rows_quarantined || ' rows there and has ' || held as detail
             from (
-                select files.*, (select count(*) from quarantine.rows where rows.file_id = files.file_id) as held
+                select files.*, (select count(*) from quarantine.rows where rows.file_id = files.file_id
+                    and rows.call_id is null) as held
                 from batch as files where state = 'loaded'
             ) as counted
             where held < rows_quarantined
             """,
         )
+        if self.suite.kept_as_sent:
+            yield Check(
+                "volume",
+                "Every call that was put together from records of a platform keeps to the contract.",
+                """
+                select batch_id, name || ' led to ' || calls_refused || ' that do not' as detail
+                from batch where calls_refused > 0
+                """,
+                severity="warning",
+            )
         yield Check(
             "volume",
             "A batch brings rows.",
@@ -235,6 +246,15 @@ class _Checks:
                 """,
                 severity="warning",
             )
+
+    def _held(self) -> str:
+        """How many rows raw holds of a file. Of a platform in `kept_as_sent` these are its records, not the calls."""
+        held = f"(select count(*) from {self.table} where _file_id = files.file_id)"
+        if not self.suite.kept_as_sent:
+            return held
+        platforms = ", ".join(map(quoted, self.suite.kept_as_sent))
+        records = "(select count(*) from raw.platform_record where _file_id = files.file_id)"
+        return f"case when files.platform in ({platforms}) then {records} else {held} end"
 
     def _rows_where(
         self, sentence: str, aspect: Aspect, condition: str, severity: Severity = "failure"

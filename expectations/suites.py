@@ -53,13 +53,17 @@ class Known:
 
 @dataclass(frozen=True)
 class Suite:
-    """What is expected of one interface. `one` and `many` are what a row is called."""
+    """What is expected of one interface. `one` and `many` are what a row is called.
+
+    `kept_as_sent` names the platforms whose records stand in raw.platform_record, as they came.
+    """
 
     one: str
     many: str
     never_empty: tuple[str, ...]
     limits: tuple[Limit, ...]
     known: tuple[Known, ...]
+    kept_as_sent: tuple[str, ...]
 
 
 def read_suite(interface: str) -> Suite:
@@ -89,6 +93,7 @@ def read_suite(interface: str) -> Suite:
             Known(each["says"], each["value"], _is_known(each), each["at_most"])
             for each in document.get("known", ())
         ),
+        kept_as_sent=tuple(document.get("kept_as_sent", ())),
     )
 
 

@@ -119,19 +119,24 @@ def s3_storage_options(settings: Settings) -> dict[str, str]:
     return options
 
 
-def check_bucket(settings: Settings) -> None:
-    """Return if the bucket of the settings is there for us and lies in the region of the settings.
+def check_bucket(settings: Settings, bucket: str | None = None) -> None:
+    """Return if a bucket is there for us and lies in the region of the settings.
+
+    Args:
+        settings: The instance.
+        bucket: Its name; that of the settings if left out.
 
     Raises:
         S3Error: It is missing, closed to us, or elsewhere.
         NotRunningError: No endpoint is set and the embedded server is not up.
     """
-    bucket = settings.s3_bucket
+    bucket = bucket or settings.s3_bucket
     try:
         answer = s3_client(settings).head_bucket(Bucket=bucket)
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, ValueError) as error:  # a ValueError: it is no name of a bucket
+        why = " ".join(str(error).split()).rstrip(".")
         raise S3Error(
-            f"Bucket {bucket} can not be used: {error}. Make it in {settings.region}, and let us in."
+            f"Bucket {bucket} can not be used: {why}. Make it in {settings.region}, and let us in."
         ) from error
     region = answer.get("BucketRegion", settings.region)
     if region != settings.region:

@@ -116,7 +116,7 @@ def _allows_more(name: str, old: Any, new: Any) -> bool:
             return new is None or (old is not None and new <= old)
         case "maximum":
             return new is None or (old is not None and new >= old)
-    return False
+    return name == "is_identifier"  # it says what is kept, and nothing of what may be sent
 
 
 def _rules(before: list[Document], after: list[Document]) -> Iterator[Change]:
@@ -124,5 +124,15 @@ def _rules(before: list[Document], after: list[Document]) -> Iterator[Change]:
         if rule not in after:
             yield Change("compatible", f"rule {rule['name']} {rule['implementation']} is gone")
     for rule in after:
-        if rule not in before:
+        if rule not in before and not any(
+            _follows(rule["implementation"], old["implementation"]) for old in before
+        ):
             yield Change("breaking", f"rule {rule['name']} {rule['implementation']} is new")
+
+
+def _follows(rule: Document, old: Document) -> bool:
+    """Whether what keeps to an old rule keeps to this one: of times in order, some are in order too."""
+    match rule, old:
+        case {"in_order": list() as names, **rest}, {"in_order": list() as more, **others}:
+            return rest == others and names == [name for name in more if name in names]
+    return False

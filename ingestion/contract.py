@@ -55,7 +55,8 @@ class ContractError(ValueError):
 class Field:
     """One field of a record, or one item of a list.
 
-    `minimum` and `maximum` bound a number, or the length in characters of a string.
+    `minimum` and `maximum` bound a number, or the length in characters of a string. `is_identifier`: it names a record,
+    of this or of another interface, as a key does.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Field:
     example: Any
     items: Field | None = None
     fields: tuple[Field, ...] = ()
+    is_identifier: bool = False
 
     @property
     def is_hidden(self) -> bool:
@@ -292,6 +294,7 @@ def _field(source: SchemaProperty) -> Field:
         example=(source.examples or [None])[0],
         items=_field(source.items) if source.items else None,
         fields=tuple(_field(each) for each in source.properties or ()),
+        is_identifier=bool(source.primaryKey) or bool(custom.get("identifier", False)),
     )
 
 

@@ -79,6 +79,8 @@ def parse_name(contract: Contract, name: str) -> FileName | None:
     """What a name says, or None if it is no name of a delivery of this interface."""
     match = _NAME.fullmatch(name)
     prefix = f"{contract.interface}_"
+    if match is not None and not match["head"].removeprefix(prefix).strip("_-"):
+        return None  # nobody knows which platform's sequence it belongs to
     if match is None or not match["head"].startswith(prefix) or match["format"] != contract.file_format:
         return None
     try:
@@ -104,8 +106,13 @@ def waiting_files(listing: Iterable[Listed]) -> list[WaitingFile]:
     return [
         _with_digest(listed, by_name.get(name + DIGEST_SUFFIX))
         for name, listed in sorted(by_name.items())
-        if not name.startswith(".") and not name.endswith((".part", DIGEST_SUFFIX))
+        if not is_passed_over(name)
     ]
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether a name is that of a dot file, of a part, or of a digest: none is ever read as data."""
+    return name.startswith(".") or name.endswith((".part", DIGEST_SUFFIX))
 
 
 def look(connector: Connector, name: str) -> WaitingFile | None:

@@ -98,7 +98,8 @@ FILE_RULES = {
 class Finding:
     """One refused row: its line from 1, the field (a path such as `legs[0].queue`), the rule, a message and its text.
 
-    Message and text hold no personal data.
+    Message and text hold no personal data. `call_id` names a call that was put together from records of a platform and
+    refused: it is no row of the file.
     """
 
     line_number: int
@@ -106,6 +107,7 @@ class Finding:
     rule: str
     message: str
     raw_text: str
+    call_id: str | None = None
 
 
 class RowRefusedError(Exception):

@@ -26,13 +26,15 @@ _FILES = """\
 - Name: `{contract.interface}_<platform>_<YYYYMMDDTHHMMSSZ>_<sequence>.{contract.file_format}`, or the same with
   `.gz` when packed with gzip. The time is UTC; a later file has a later time, or a greater sequence.
 - A file is written under a name ending `.part` and renamed when it is whole. Parts and dot files are not read.
-- If `<name>.sha256` lies beside a file, the SHA-256 in it must be that of the file. A file whose digest differs,
-  or whose gzip does not end well, is looked at again at the next poll, and refused after
+- If `<name>.sha256` lies beside a file, the SHA-256 in it must be that of the file. Send the digest first: one that
+  comes after its file was loaded, and differs, is recorded, and the rows stay. A file whose digest differs, or whose
+  gzip does not end well, is looked at again at the next poll, and refused after
   {settings.polls_before_quarantine} polls.
 - {format}
 - A row that breaks a rule is refused alone and recorded in `quarantine.rows`; the rest of its file loads. More than
   {settings.max_bad_row_share:.0%} bad rows refuse the file. For every file: read = loaded + unchanged + quarantined.
-- The same bytes again change nothing. The same name with other bytes is a new delivery.
+- The same bytes again change nothing. The same name with other bytes is a new delivery, and goes
+  before the earlier ones of that name: send a corrected file under the name of the one that it corrects.
 """
 
 _FORMATS = {
@@ -96,6 +98,7 @@ def _lines(contract: Contract) -> Iterator[str]:
     if contract.freshness_minutes:
         yield f"- An alert is raised when no file has loaded for {contract.freshness_minutes} minutes."
     yield from ("", "## Record", "")
+    identifiers = ", ".join(f"`{field.name}`" for field in contract.fields if field.is_identifier)
     key = " and ".join(f"`{name}`" for name in contract.key)
     yield (
         f"Key: {key}. Field names are case-sensitive, and each stands once in its object. Fields that are not "
@@ -123,8 +126,8 @@ def _lines(contract: Contract) -> Iterator[str]:
             yield f"- `{field.name}` {what}"
     yield from (
         "- Card numbers (13 to 19 digits that pass Luhn, with or without spaces or dashes) are removed from every "
-        f"text; the row is kept and the removal counted. Keys ({key}) are not searched, because records would merge "
-        "without them: a key is never made from a card number.",
+        f"text; the row is kept and the removal counted. Identifiers ({identifiers}) are not searched, because records "
+        "would merge and links break without them: never make an identifier from a card number.",
         "- In fields that are not listed, and in the text of refused rows, telephone numbers and e-mail addresses are "
         "masked too.",
     )

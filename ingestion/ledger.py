@@ -22,13 +22,17 @@ _FILE_LOCK = 7_205_101  # with the hash of a file's name: one worker at a time o
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the rows of a file. `read = loaded + unchanged + quarantined`."""
+    """What became of the rows of a file. `read = loaded + unchanged + quarantined`.
+
+    `calls_refused` are calls that were put together from records of a platform, which are rows, and broke a rule.
+    """
 
     read: int = 0
     loaded: int = 0
     unchanged: int = 0
     quarantined: int = 0
     cards_redacted: int = 0
+    calls_refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,15 @@ class Delivery:
     file_id: int
     state: str
     rule: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A file that is refused for its name alone, and why in words."""
+
+    file_id: int
+    name: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,24 +131,43 @@ def known_fingerprints(
     return {(by_name[name], fingerprint) for name, fingerprint in rows}
 
 
-def note_bad_name(connection: Connection, interface: str, connector: Connector, file: WaitingFile) -> None:
-    """Record a file whose name follows no convention, once."""
+def note_bad_name(
+    connection: Connection, interface: str, connector: Connector, file: WaitingFile
+) -> Refusal | None:
+    """Record a file whose name follows no convention, once; None if another interface has recorded it."""
     name = file.shown
     meaning, advice = FILE_RULES["file_name"]
+    error = f"{meaning} It was not read. {advice}"
     connection.execute(
-        "insert into ops.files (interface, name, source, size_bytes, state, rule, error, rows_read, "
+        "with noted as (insert into ops.files (interface, name, source, size_bytes, state, rule, error, rows_read, "
         "rows_loaded, rows_unchanged, rows_quarantined, finished_at) "
         "select %(interface)s, %(name)s, %(source)s, %(size)s, 'quarantined', 'file_name', %(error)s, "
         "0, 0, 0, 0, now() where not exists (select from ops.files where name = %(name)s and rule = 'file_name') "
-        "on conflict do nothing",
+        "on conflict do nothing returning interface, file_id, name, rule, error) "
+        "insert into quarantine.rows (interface, file_id, file, rule, message) table noted",
         {
             "interface": interface,
             "name": name,
             "source": connector.address,
             "size": file.size_bytes,
-            "error": f"{meaning} It was not read. {advice}",
+            "error": error,
         },
     )
+    row = connection.execute(
+        "select file_id from ops.files where interface = %s and name = %s and rule = 'file_name' order by 1 limit 1",
+        (interface, name),
+    ).fetchone()
+    return Refusal(int(row[0]), name, error) if row else None
+
+
+def tell_bad_names(connection: Connection, interface: str) -> list[Refusal]:
+    """The files refused for their name alone that nobody was told of; they count as told from now on."""
+    rows = connection.execute(
+        "update ops.files set told_at = now() where interface = %s and rule = 'file_name' and told_at is null "
+        "returning file_id, name, error",
+        (interface,),
+    )
+    return [Refusal(*row) for row in rows]
 
 
 def claim(connection: Connection, interface: str, name: FileName, source: str, size_bytes: int) -> int:
@@ -159,6 +191,19 @@ def claim(connection: Connection, interface: str, name: FileName, source: str, s
     return int(_one(found)[0])
 
 
+def number_of_delivery(connection: Connection, file_id: int) -> int:
+    """Which delivery of its name this one is, from 1. It stays what it is, whatever arrives later."""
+    (number,) = _one(
+        connection.execute(
+            "select count(*) from ops.files as its inner join ops.files as each "
+            "on each.interface = its.interface and each.name = its.name and each.file_id <= its.file_id "
+            "where its.file_id = %s",
+            (file_id,),
+        ).fetchone()
+    )
+    return int(number)
+
+
 def same_bytes_before(connection: Connection, interface: str, name: str, sha256: str) -> Delivery | None:
     """The delivery of these bytes under this name that was finished, if only to be tried again."""
     found = connection.execute(
@@ -179,6 +224,30 @@ def seen_again(connection: Connection, claimed: int, known: int, fingerprint: st
             "update ops.files set fingerprint = %s, last_polled_at = now() where file_id = %s",
             (fingerprint, known),
         )
+
+
+def late_digest(connection: Connection, file_id: int, message: str) -> str:
+    """Record that a digest came after its file was loaded, and differs. The rows stay; the right digest ends it.
+
+    Returns:
+        The message with what it means and what to do.
+    """
+    error = (
+        f"{message} It came after the file was loaded, and the rows stay. {FILE_RULES['digest_differs'][1]}"
+    )
+    with connection.transaction():
+        connection.execute(
+            "update ops.files set rule = 'digest_differs', error = %s where file_id = %s", (error, file_id)
+        )
+        connection.execute(
+            "delete from quarantine.rows where file_id = %s and rule = 'digest_differs'", (file_id,)
+        )
+        connection.execute(
+            "insert into quarantine.rows (interface, file_id, file, rule, message, batch_id) "
+            "select interface, file_id, name, rule, error, batch_id from ops.files where file_id = %s",
+            (file_id,),
+        )
+    return error
 
 
 def reopen(connection: Connection, claimed: int) -> None:
@@ -243,8 +312,9 @@ def loaded(
 ) -> None:
     """A delivery is loaded. Part of the transaction that holds its rows."""
     connection.execute(
-        "update ops.files set state = 'loaded', rows_read = %s, rows_loaded = %s, rows_unchanged = %s, "
-        "rows_quarantined = %s, cards_redacted = %s, fingerprint = %s, parse_seconds = %s, load_seconds = %s, "
+        "update ops.files set state = 'loaded', rows_read = %s, rows_before = rows_before + coalesce(rows_loaded, 0), "
+        "rows_loaded = %s, rows_unchanged = %s, rows_quarantined = %s, cards_redacted = %s, "
+        "calls_refused = %s, fingerprint = %s, parse_seconds = %s, load_seconds = %s, "
         "finished_at = now() where file_id = %s",
         (
             counts.read,
@@ -252,6 +322,7 @@ def loaded(
             counts.unchanged,
             counts.quarantined,
             counts.cards_redacted,
+            counts.calls_refused,
             fingerprint,
             parse_seconds,
             load_seconds,
@@ -282,7 +353,8 @@ def quarantined(
         (name,) = _one(
             connection.execute(
                 "update ops.files set state = 'quarantined', batch_id = %s, sha256 = %s, rule = %s, error = %s, "
-                "rows_read = %s, rows_loaded = 0, rows_unchanged = 0, rows_quarantined = %s, fingerprint = %s, "
+                "rows_before = rows_before + coalesce(rows_loaded, 0), rows_read = %s, rows_loaded = 0, "
+                "rows_unchanged = 0, rows_quarantined = %s, calls_refused = 0, fingerprint = %s, "
                 "started_at = coalesce(started_at, now()), finished_at = now() where file_id = %s returning name",
                 (batch_id, sha256, rule, error, rows_read, rows_read, fingerprint, file_id),
             ).fetchone()
@@ -307,7 +379,7 @@ class FindingsSpill:
     def add(self, findings: Iterable[Finding]) -> None:
         """Keep some."""
         for each in findings:
-            row = (each.line_number, each.field, each.rule, each.message, each.raw_text)
+            row = (each.line_number, each.field, each.rule, each.message, each.raw_text, each.call_id)
             self._file.write(json.dumps(row).encode() + b"\n")
             self.count += 1
             self.rules.add(each.rule)
@@ -317,8 +389,8 @@ class FindingsSpill:
         """Write them to quarantine.rows, as part of the transaction under way."""
         self._file.seek(0)
         with connection.cursor().copy(
-            "copy quarantine.rows (interface, file_id, file, batch_id, line_number, field, rule, message, raw_text) "
-            "from stdin"
+            "copy quarantine.rows (interface, file_id, file, batch_id, line_number, field, rule, message, raw_text, "
+            "call_id) from stdin"
         ) as copy:
             for line in self._file:
                 copy.write_row((interface, file_id, name, batch_id, *json.loads(line)))

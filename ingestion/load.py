@@ -210,7 +210,11 @@ class _Load:
             finished = known.state in ("loaded", "quarantined")
             if finished and (known.rule != "digest_differs" or digest_problem):
                 ledger.seen_again(self.connection, self.file_id, known.file_id, self.spooled.fingerprint)
-                return FileOutcome(self.name.name, "known", known.file_id)
+                rule = error = None
+                if digest_problem and known.state == "loaded":
+                    rule = "digest_differs"
+                    error = ledger.late_digest(self.connection, known.file_id, digest_problem)
+                return FileOutcome(self.name.name, "known", known.file_id, rule=rule, error=error)
             # Somebody asked for another try, or the digest file was wrong and is corrected: load them after all.
             ledger.reopen(self.connection, self.file_id)
             self.file_id = known.file_id
@@ -329,7 +333,7 @@ class _Load:
         file = PlatformFile(
             self.connection,
             self.name.platform or "",
-            Delivery(self.name.position + "_", self.file_id, self.batch_id, self.now),
+            Delivery(self._position(), self.file_id, self.batch_id, self.now),
             self.settings.caller_hash_key.get_secret_value().encode(),
             self.now,
         )
@@ -337,14 +341,21 @@ class _Load:
         self._refuse_if_too_bad(counts)
         counts.unchanged = counts.read - counts.quarantined - counts.loaded
         parsed = time.perf_counter()
-        file.assemble()
+        file.assemble(findings)
+        counts.calls_refused = findings.count - counts.quarantined
         return _Seconds(parsed - started, time.perf_counter() - parsed)
+
+    def _position(self) -> str:
+        """What the place of each row begins with: that of the file by its name, then which delivery of the name it is.
+
+        The first delivery has no number, and sorts before `r`. So the place of another name is never touched.
+        """
+        number = ledger.number_of_delivery(self.connection, self.file_id)
+        return f"{self.name.position}_" + (f"r{number:06d}_" if number > 1 else "")
 
     def _target(self) -> Target:
         is_extract = self.contract.record_kind == "snapshot"
-        position = self.name.position + "_"
-        if is_extract:
-            position += f"{self.file_id:012d}"
+        position = f"{self.name.position}_{self.file_id:012d}" if is_extract else self._position()
         return open_target(
             self.connection,
             self.contract,

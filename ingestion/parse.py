@@ -131,8 +131,9 @@ class Parser:
         serving = [column.field for column in contract.serving_columns if column.field]
         self._serving_values = _getter(serving)
         self._serving_writers = [_plain_writer(each) for each in serving]
-        # Keys stay whatever they look like, because records would merge without them; keyed values go anyway.
-        self._not_searched = {each.name for each in fields if each.is_key or each.key_column}
+        # Keys, and what refers to them, stay whatever they look like: records would merge and links break without
+        # them. Keyed values go anyway.
+        self._not_searched = {each.name for each in fields if each.is_identifier or each.key_column}
         self._not_kept = tuple(each.name for each in fields if each.treatment == "not_kept")
         self._names_people = any(each.treatment == "identity" for each in fields)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import blake2b
@@ -27,7 +28,7 @@ from ingestion.findings import Finding, RowRefusedError
 from ingestion.ledger import Counts, FindingsSpill
 from ingestion.lines import Chunk
 from ingestion.parse import Parser, finding_of
-from ingestion.privacy import KeyTokens
+from ingestion.privacy import KeyTokens, mask_plain, redact_cards_in
 from ingestion.targets import LOAD_LOCK, Delivery, Target, open_target
 
 _CALLS_AT_ONCE = 500
@@ -57,7 +58,6 @@ class PlatformFile:
         self._tokens = KeyTokens(secret)
         self._secret = secret
         self._now = now
-        self._lines: dict[str, int] = {}
 
     def load(self, blocks: Iterable[bytes], counts: Counts, findings: FindingsSpill) -> None:
         """Keep the records of the file, and put together again every call that they tell something new of."""
@@ -73,40 +73,44 @@ class PlatformFile:
                 try:
                     if item.problem is not None:
                         raise PlatformRecordError("invalid_json", item.problem)
-                    record = self._adapter.read(decode(item.text))
+                    record, cards = self._cleaned(self._adapter.read(decode(item.text)))
                 except PlatformRecordError as error:
                     refused = RowRefusedError(error.rule, error.detail, error.field)
                     findings.add([self._finding(refused, item.line, item.text)])
                     continue
-                kept = msgspec.json.encode(self._adapter.without_numbers(record, self._without_number))
+                counts.cards_redacted += cards
+                kept = msgspec.json.encode(record)
                 digest = blake2b(kept, digest_size=16).hexdigest()
                 rows.append((self._adapter.call_id_of(record), digest, kept.decode(), item.line))
             counts.loaded += self._keep(rows)
         counts.quarantined = findings.count
 
-    def assemble(self) -> None:
+    def assemble(self, findings: FindingsSpill) -> None:
         """Put together every call that this file told something new of, and write it and its call-backs."""
+        lines: dict[str, int] = dict(
+            self._connection.execute(
+                "select call_id, min(_line_number) from raw.platform_record where _file_id = %s group by call_id",
+                (self._delivery.file_id,),
+            ).fetchall()
+        )
         calls = _Canonical(self._connection, "telephony_call", self._delivery, self._secret, self._now)
         events = _Canonical(self._connection, "callback_event", self._delivery, self._secret, self._now)
-        for call_ids in _batches(sorted(self._lines), _CALLS_AT_ONCE):
+        for call_ids in _batches(sorted(lines), _CALLS_AT_ONCE):
             for call_id, assembled in self._assembled(call_ids):
-                line = self._lines[call_id]
+                line = lines[call_id]
                 if assembled.call is not None:
                     calls.add(assembled.call, line, call_id)
                 for event in assembled.callback_events:
                     events.add(event, line, call_id)
                 self._note(call_id, assembled.notes)
             for canonical in (calls, events):
-                for call_id, problem in canonical.write():
-                    self._note(call_id, [f"What was put together is refused: {problem}"])
+                findings.add(canonical.write())
 
     def _keep(self, rows: list[tuple[str, str, str, int]]) -> int:
-        """Keep records that are not known yet, note which calls they are of, and count them."""
-        loaded = 0
+        """Keep records that are not known yet, and count them."""
         with self._connection.cursor() as cursor:
             cursor.executemany(
-                "insert into raw.platform_record values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing "
-                "returning call_id, _line_number",
+                "insert into raw.platform_record values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
                 [
                     (
                         self._platform,
@@ -120,15 +124,8 @@ class PlatformFile:
                     )
                     for call_id, digest, record, line in rows
                 ],
-                returning=True,
             )
-            while True:
-                for call_id, line in cursor:
-                    loaded += 1
-                    self._lines.setdefault(call_id, line)
-                if not cursor.nextset():
-                    break
-        return loaded
+            return cursor.rowcount
 
     def _assembled(self, call_ids: list[str]) -> Iterator[tuple[str, Assembled]]:
         chains: dict[str, list[Any]] = {}
@@ -148,6 +145,12 @@ class PlatformFile:
                 (self._delivery.file_id, self._platform, call_id, note),
             )
 
+    def _cleaned(self, record: Any) -> tuple[Any, int]:
+        """A record without customers' numbers and without card numbers, and how many of these there were."""
+        plain = msgspec.to_builtins(self._adapter.without_numbers(record, self._without_number))
+        cleaned, cards = _searched(plain, self._adapter.NOT_SEARCHED)
+        return msgspec.convert(cleaned, self._adapter.RECORD), cards
+
     def _without_number(self, number: str | None) -> str | None:
         return number if number in _our_numbers() else self._tokens.token_of(number)
 
@@ -163,6 +166,7 @@ class _Canonical:
         self, connection: Connection, interface: str, delivery: Delivery, secret: bytes, now: datetime
     ) -> None:
         contract = load_contract(interface)
+        self._what = "the call" if interface == "telephony_call" else "an event of a call-back"
         self._parser = Parser(contract, secret, now, numbers_are_tokens=True)
         self._target: Target = open_target(connection, contract, delivery, None, None)
         self._records: list[tuple[bytes, int, str]] = []
@@ -171,17 +175,47 @@ class _Canonical:
         """Take a record that the given line of the file led to."""
         self._records.append((json.dumps(record, ensure_ascii=False).encode(), line, call_id))
 
-    def write(self) -> list[tuple[str, str]]:
-        """Write what was taken; give the calls of records that break a rule, and which."""
+    def write(self) -> list[Finding]:
+        """Write what was taken; give what was refused, at the lines of the file that led to it."""
         if not self._records:
             return []
         parsed = self._parser.parse(Chunk(0, b"\n".join(text for text, _, _ in self._records)))
         if parsed.rows:
             lines = [self._records[index][1] for index in parsed.rows.lines.to_pylist()]
             self._target.write(parsed.rows.numbered(lines))
-        refused = [(self._records[each.line_number][2], each.message) for each in parsed.findings]
+        refused = [self._of_call(each, *self._records[each.line_number][1:]) for each in parsed.findings]
         self._records.clear()
         return refused
+
+    def _of_call(self, finding: Finding, line: int, call_id: str) -> Finding:
+        return replace(
+            finding,
+            line_number=line,
+            message=f"The record was kept, but {self._what} that was put together from it is refused. "
+            f"{finding.message}",
+            raw_text=f"[{self._what}, hidden]",
+            call_id=call_id,
+        )
+
+
+def _searched(value: Any, not_searched: frozenset[str]) -> tuple[Any, int]:
+    """A JSON value without card numbers, but in the fields named, and how many there were.
+
+    Of attributes, which may hold anything, e-mail addresses and telephone numbers go too.
+    """
+    if isinstance(value, dict):
+        found = {
+            name: (inner, 0) if name in not_searched else _searched(inner, not_searched)
+            for name, inner in value.items()
+        }
+        cleaned = {name: inner for name, (inner, _) in found.items()}
+        if "attributes" in cleaned:
+            cleaned["attributes"] = [[name, mask_plain(text)] for name, text in cleaned["attributes"]]
+        return cleaned, sum(cards for _, cards in found.values())
+    if isinstance(value, list | tuple):
+        each = [_searched(inner, not_searched) for inner in value]
+        return [inner for inner, _ in each], sum(cards for _, cards in each)
+    return redact_cards_in(value)
 
 
 def support_line_of(at: datetime) -> Callable[[str], str]:

@@ -30,8 +30,8 @@ _UK_NUMBER = re.compile(r"(?:tel:)?(?:\+44|0044|0)([1-9][0-9]{9})")
 _GAP = r"[\s\u00ad\u200b-\u200f\u2010-\u2015\u2060\u2212\ufeff-]"
 _UUID = r"(?<![\w-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![\w-])"
 # An identifier of that form is no card number, whatever its digits add up to; without it records lose one another.
-_CARD = re.compile(rf"(?P<uuid>{_UUID})|(?<!\d)\d(?:{_GAP}{{0,2}}\d){{12,}}(?!\d)")
-_MANY_DIGITS = re.compile(rb"\d(?:[ -]*\d){12,}")
+_CARD = re.compile(rf"(?P<uuid>{_UUID})|(?<!\d)\d(?:{_GAP}{{0,5}}\d){{12,}}(?!\d)")
+_MANY_DIGITS = re.compile(rb"\d(?:[ \-\t\x0b\x0c\r\x1c-\x1f]*\d){12,}")
 _HIDING = re.compile(rf"(?![\x00-\x7f])(?:\d|{_GAP})")
 _DIGIT_GROUP = re.compile(r"\d+")
 _CARD_DIGITS = range(13, 20)
@@ -45,10 +45,12 @@ _BETWEEN = (
     r"|\\+(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[a-tvwyz/]))"
 )
 _NUMBER = rf"[+(]{{0,2}}\d(?:{_BETWEEN}{{0,3}}\d){{6,}}"
+_PLAIN = re.compile(rf"(?P<email>{_EMAIL})|(?<![\w.+-])(?:\+|0|\(0)\d(?:[ ()\u00a0-]{{0,2}}\d){{8,13}}(?!\w)")
 # An identifier or a timestamp would look like a telephone number in places; neither is personal.
 _KEEP = (
     rf"{_UUID}|"
-    r"(?<!\d)(?:19|20)\d\d-[01]\d-[0-3]\d[T ][0-2]\d:[0-5]\d:[0-6]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d|(?!\d))"
+    r"(?<!\d)(?:(?:19|20)\d\d-\d\d?-\d\d?|\d\d?/\d\d?/(?:19|20)\d\d)[T ]\d\d?:\d\d(?::\d\d(?:[.,]\d{1,9})?)?"
+    r"(?:Z|[+-]\d\d(?::?\d\d)?(?!\d)|(?![\d:]))"
 )
 _SHOWN_TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII
@@ -258,15 +260,16 @@ def _may_hide_digits(line: bytes) -> bool:
 
 
 def _flatten_digits(text: bytes) -> bytes:
-    """The text with every ASCII digit as 0, and without spaces and hyphens; line ends stay."""
-    return text.translate(_ZEROS, b" -")
+    """The text with every ASCII digit as 0, and without what may stand in a gap; line ends stay."""
+    return text.translate(_ZEROS, _ASCII_GAPS)
 
 
+_ASCII_GAPS = b" -\t\x0b\x0c\r\x1c\x1d\x1e\x1f"
 _ZEROS = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
 
 
 def redact_cards(text: str) -> tuple[str, int]:
-    """Replace card numbers: 13 to 19 digits that pass Luhn, in one piece or in groups with spaces or dashes.
+    """Replace card numbers: 13 to 19 digits that pass Luhn, with at most 5 spaces or dashes between two of them.
 
     Returns:
         The text without them, and how many there were.
@@ -308,11 +311,11 @@ def _card_from(run: str, groups: list[tuple[int, int]], first: int) -> int | Non
 
 
 def _passes_luhn(digits: str) -> bool:
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) << (place & 1)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
+    doubled = sum(map(_DOUBLED.__getitem__, map(int, digits[-2::-2])))
+    return (doubled + sum(map(int, digits[::-2]))) % 10 == 0
+
+
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
 def redact_cards_in(value: Any) -> tuple[Any, int]:
@@ -369,6 +372,11 @@ def _change(
 def mask(text: str) -> str:
     """Hide card numbers, e-mail addresses, and whatever could be a telephone number (7 digits or more)."""
     return _mask_with(_PERSONAL, text)
+
+
+def mask_plain(text: str) -> str:
+    """Hide e-mail addresses and what is plainly a telephone number: codes and menu nodes, however many, stay."""
+    return _PLAIN.sub(lambda match: MASKED_EMAIL if match["email"] else MASKED_NUMBER, text)
 
 
 def mask_file_name(name: str) -> str:
@@ -438,29 +446,45 @@ class CsvTextMask:
     """Hides personal data in a row of CSV that may be broken anywhere.
 
     Where a contract names people, a cell could be of any column, because cells may have been shifted. So only those
-    stay that are one of the values their column lists, or a timestamp.
+    stay that are one of the values their column lists, or a timestamp. Where it hides references alone, public columns
+    stay too if the cells seem to be in their places.
     """
 
     def __init__(self, contract: Contract, names: list[str]) -> None:
         """Prepare for the rows under a header."""
         known = {field.name: field for field in contract.fields}
-        self._names_people = any(field.is_hidden for field in contract.fields)
+        self._hides = any(field.is_hidden for field in contract.fields)
+        self._names_people = any(field.treatment == "identity" for field in contract.fields)
         self._fields = [known.get(name) for name in names]
 
     def __call__(self, line: bytes, keep: int) -> str:
         """The first `keep` characters or so of a row as text that may be stored and shown, without NUL."""
         text = _readable(line[: keep + 512])
         cells = text.split(",") if '"' not in text else None
-        if not self._names_people:
+        if not self._hides:
             shown = mask(text)
         elif cells is None or len(cells) != len(self._fields):
             shown = f"[a row of {len(line)} bytes, hidden because its cells cannot be told apart]"
         else:
+            in_place = not self._names_people and self._are_in_place(cells)
             shown = ",".join(
-                cell if not cell or _may_be_shown(cell, field) else MASKED_VALUE
+                cell
+                if not cell or _may_be_shown(cell, field)
+                else mask(cell)
+                if in_place and field is not None and field.is_public
+                else MASKED_VALUE
                 for cell, field in zip(cells, self._fields, strict=True)
             )
         return f"{shown[:keep]} [cut: the row has {len(line)} bytes]" if len(line) > keep else shown
+
+    def _are_in_place(self, cells: list[str]) -> bool:
+        """Whether cells are those of their columns: of all that can be told by its form, one at most is not right."""
+        fits = [
+            _may_be_shown(cell, field) or (field.kind == "integer" and cell.removeprefix("-").isdecimal())
+            for cell, field in zip(cells, self._fields, strict=True)
+            if cell and field is not None and (field.choices or field.kind in ("timestamp", "integer"))
+        ]
+        return len(fits) > 1 and fits.count(False) <= 1
 
 
 def _may_be_shown(cell: str, field: Field | None) -> bool:

@@ -29,6 +29,12 @@ class LedgerFile:
     rows_quarantined: int | None
     rule: str | None
     error: str | None
+    calls_refused: int
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it has anything in quarantine."""
+        return self.state == "quarantined" or bool(self.rows_quarantined or self.calls_refused)
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def files(
     with connect(settings) as connection:
         rows = connection.execute(
             "select file_id, interface, name, state, first_seen_at at time zone 'UTC', rows_read, rows_loaded, "
-            "rows_unchanged, rows_quarantined, rule, error from ops.files "
+            "rows_unchanged, rows_quarantined, rule, error, calls_refused from ops.files "
             "where (%(interface)s::text is null or interface = %(interface)s) "
             "and (%(state)s::text is null or state = %(state)s) order by file_id desc limit %(limit)s",
             {"interface": interface, "state": state, "limit": limit},
@@ -126,7 +132,7 @@ def retry(settings: Settings, file: str, *, release: bool = False) -> list[Ledge
     Raises:
         ValueError: The ledger knows no such file, or it has nothing in quarantine.
     """
-    again = [each for each in _find(settings, file) if each.state == "quarantined" or each.rows_quarantined]
+    again = [each for each in _find(settings, file) if each.is_refused]
     if not again:
         raise ValueError(f"{file} has nothing in quarantine.")
     with connect(settings) as connection:
@@ -138,7 +144,7 @@ def _find(settings: Settings, file: str) -> list[LedgerFile]:
     with connect(settings) as connection:
         rows = connection.execute(
             "select file_id, interface, name, state, first_seen_at at time zone 'UTC', rows_read, rows_loaded, "
-            "rows_unchanged, rows_quarantined, rule, error from ops.files "
+            "rows_unchanged, rows_quarantined, rule, error, calls_refused from ops.files "
             "where name = %(file)s or file_id::text = %(file)s order by file_id",
             {"file": file},
         )

@@ -31,7 +31,8 @@ Record = Any
 _Step = Callable[[Record], None]
 
 _TIMESTAMP = re.compile(
-    r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,6})?(?P<offset>Z|[+-]\d\d:\d\d)?", re.ASCII
+    r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d(?::\d\d(?:\.\d{1,6})?)?(?P<offset>Z|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII,
 )
 _REST = re.compile(r"(:[0-5]\d)(?:\.(\d{1,6}))?Z", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -60,6 +61,9 @@ class RowReader:
             now: Clock of the load: a timestamp more than a day later is refused.
         """
         self._fields = contract.fields
+        # The cells of a row of CSV may have been shifted: any could be what another column hides.
+        hides = any(field.is_hidden for field in contract.fields)
+        self._show = _shape if contract.file_format == "csv" and hides else mask
         self._type = _record_type(contract)
         # A time that is promised may lie ahead; one that has happened may not.
         self._steps = [
@@ -88,10 +92,11 @@ class RowReader:
             record = msgspec.convert(value, self._type)
         except msgspec.ValidationError:
             _take_unknown(value, self._fields, "", unknown)
+            _take_nulls(value, self._fields)
             try:
                 record = msgspec.convert(value, self._type)
             except msgspec.ValidationError as error:
-                raise _refusal(str(error), self._fields) from None
+                raise _refusal(str(error), self._fields, value, self._show) from None
         for step in self._steps:
             step(record)
         return record, unknown
@@ -220,6 +225,20 @@ def _take_unknown(value: Any, fields: Iterable[Field], path: str, unknown: dict[
                 _take_unknown(item, field.items.fields, f"{path}{name}[{index}].", unknown)
 
 
+def _take_nulls(value: Any, fields: Iterable[Field]) -> None:
+    """Take out lists and whole numbers that are null and may be absent, so that they have the value of absent ones."""
+    if not isinstance(value, dict):
+        return
+    for field in fields:
+        inner = value.get(field.name)
+        if field.kind in ("array", "integer") and not field.required and not field.nullable:
+            if field.name in value and inner is None:
+                del value[field.name]
+        elif field.items is not None and isinstance(inner, list):
+            for item in inner:
+                _take_nulls(item, field.items.fields)
+
+
 # ------------------------------------------------------------------------------------------------- what was wrong
 
 _PATH = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?", re.DOTALL)
@@ -240,7 +259,9 @@ _GOT_NAMES = {
 }
 
 
-def _refusal(message: str, fields: tuple[Field, ...]) -> RowRefusedError:
+def _refusal(
+    message: str, fields: tuple[Field, ...], value: Any, show: Callable[[str], str]
+) -> RowRefusedError:
     """What the decoder said, in the words of the contract."""
     parts = _PATH.fullmatch(message)
     what, path = (parts["what"], parts["path"] or "") if parts else (message, "")
@@ -255,9 +276,8 @@ def _refusal(message: str, fields: tuple[Field, ...]) -> RowRefusedError:
         field = _field_at(path, fields)
         if "got" in named:
             wanted = _TYPE_NAMES[field.kind] + (" or null" if field.nullable else "")
-            return RowRefusedError(
-                rule, f"it is {_GOT_NAMES.get(named['got'], named['got'])}, not {wanted}", path
-            )
+            got = _GOT_NAMES.get(named["got"], named["got"]) + _shown_at(path, fields, value, show)
+            return RowRefusedError(rule, f"it is {got}, not {wanted}", path)
         if "choice" in named:
             return RowRefusedError(
                 rule, f"{mask(named['choice'])[:60]} is not one of {', '.join(field.choices)}", path
@@ -270,6 +290,23 @@ def _refusal(message: str, fields: tuple[Field, ...]) -> RowRefusedError:
             path,
         )
     return RowRefusedError("wrong_type", what, path or None)
+
+
+def _shape(text: str) -> str:
+    """A text with every letter as x and every digit as 9."""
+    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", text))
+
+
+def _shown_at(path: str, fields: tuple[Field, ...], value: Any, show: Callable[[str], str]) -> str:
+    """The value at a path, masked, as an addition to a message; nothing of one that is hidden or not simple."""
+    parts = re.findall(r"[^.\[\]]+", path)
+    if not parts or next(field for field in fields if field.name == parts[0]).is_hidden:
+        return ""
+    for part in parts:
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return f", {show(repr(value))[:60]}"
+    return ""
 
 
 def _field_at(path: str, fields: tuple[Field, ...]) -> Field:

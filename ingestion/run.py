@@ -29,8 +29,10 @@ from ingestion.discover import (
     FileName,
     WaitingFile,
     is_of_other_interface,
+    is_passed_over,
     look,
     parse_name,
+    shown_name,
     waiting_files,
 )
 from ingestion.ledger import Counts
@@ -47,6 +49,7 @@ __all__ = [
     "load_file",
     "new_batch",
     "pending_files",
+    "tell_misnamed_files",
 ]
 
 _FEW_FILES = 20
@@ -82,6 +85,7 @@ class IngestSummary:
             total.unchanged += outcome.counts.unchanged
             total.quarantined += outcome.counts.quarantined
             total.cards_redacted += outcome.counts.cards_redacted
+            total.calls_refused += outcome.counts.calls_refused
         return total
 
     def files(self, state: State) -> int:
@@ -108,10 +112,11 @@ class IngestSummary:
             lines.append(f"  Fields that the contract does not know, kept in _extra: {', '.join(unknown)}")
         if counts.cards_redacted:
             lines.append(f"  Card numbers removed: {counts.cards_redacted:,}")
-        if counts.quarantined or self.files("quarantined"):
-            lines.append(
-                f"  Which rows, and why: the table quarantine.rows, where batch_id = {self.batch_id}"
-            )
+        if counts.calls_refused:
+            lines.append(f"  Calls put together from the rows, and refused: {counts.calls_refused:,}")
+        if counts.quarantined or counts.calls_refused or self.files("quarantined"):
+            where = "" if self.batch_id is None else f", where batch_id = {self.batch_id}"
+            lines.append(f"  Which rows, and why: the table quarantine.rows{where}")
         if self.files("failed"):
             lines.append("  Failed files are untouched: ingest again when the cause is mended.")
         return "\n".join(lines)
@@ -134,6 +139,12 @@ def pending_files(settings: Settings, interface: str, source: str | None = None)
     """
     with _open(settings, interface, source) as session:
         return session.pending().waiting
+
+
+def tell_misnamed_files(settings: Settings, interface: str) -> list[FileOutcome]:
+    """The files of `pending_files` that were refused for their name alone, each told once."""
+    with connect(settings, autocommit=True) as connection:
+        return [_misnamed(each) for each in ledger.tell_bad_names(connection, interface)]
 
 
 def new_batch(settings: Settings) -> int:
@@ -195,10 +206,10 @@ def ingest(
         session = stack.enter_context(_open(settings, interface, source))
         found = session.pending()
         address = session.connector.address
+        outcomes = list(found.misnamed)
         if not found.waiting:
-            return IngestSummary(interface, address, None, found.files, ())
+            return IngestSummary(interface, address, None, found.files, tuple(outcomes))
         batch_id = ledger.new_batch_id(session.connection)
-        outcomes = []
         for waiting in _with_progress(found.waiting, console):
             try:
                 if session.is_broken:
@@ -210,7 +221,7 @@ def ingest(
                 outcome = FileOutcome(waiting.shown, "failed", error=_explain(error))
             outcomes.append(outcome)
             if console is not None and not console.is_terminal:
-                _report(console, outcomes, len(found.waiting))
+                _report(console, outcomes, len(found.misnamed) + len(found.waiting))
     return IngestSummary(interface, address, batch_id, found.files, tuple(outcomes))
 
 
@@ -245,9 +256,10 @@ def _ingest_with_lines(settings: Settings, interface: str) -> IngestSummary:
 
 @dataclass(frozen=True)
 class _Pending:
-    """The files that wait, and how many of the interface were found in all, refused names included."""
+    """The files that wait, those refused for their name, and how many of the interface were found in all."""
 
     waiting: list[WaitingFile]
+    misnamed: list[FileOutcome]
     files: int
 
 
@@ -264,6 +276,7 @@ class _Session:
     def pending(self) -> _Pending:
         """List the source and ask the ledger."""
         interface = self.contract.interface
+        misnamed: list[FileOutcome] = []
         if self.only is not None:
             alone = look(self.connector, self.only)
             files = [alone] if alone else []
@@ -272,13 +285,13 @@ class _Session:
             files = [file for file in listing if not is_of_other_interface(self.contract, file.name)]
             for file in files:
                 if parse_name(self.contract, file.name) is None:
-                    ledger.note_bad_name(self.connection, interface, self.connector, file)
+                    noted = ledger.note_bad_name(self.connection, interface, self.connector, file)
+                    misnamed += [_misnamed(noted)] if noted else []
             files = [file for file in files if parse_name(self.contract, file.name)]
         known = ledger.known_fingerprints(self.connection, interface, files)
         waiting = [file for file in files if (file.name, file.fingerprint) not in known]
-        return _Pending(
-            sorted(waiting, key=lambda file: (self._name(file.name).position, file.name)), len(files)
-        )
+        waiting.sort(key=lambda file: (self._name(file.name).position, file.name))
+        return _Pending(waiting, misnamed, len(files) + len(misnamed))
 
     def load(self, settings: Settings, name: str, batch_id: int, now: datetime | None) -> FileOutcome:
         """Load one file."""
@@ -298,6 +311,11 @@ def _open(settings: Settings, interface: str, source: str | None) -> Iterator[_S
     if not settings.caller_hash_key.get_secret_value():
         raise SourceError("CONTACTBI_CALLER_HASH_KEY is empty: callers could be told from their keys.")
     with open_source(settings, source) as (connector, only), connect(settings, autocommit=True) as connection:
+        if only is not None and is_passed_over(only):
+            raise SourceError(
+                f"{shown_name(only)} is not read: a dot file or `.part` is not whole yet, and a `.sha256` is no data. "
+                "Name the whole file."
+            )
         # All of them, because a build reads the tables of every interface.
         for each in interfaces():
             ensure_raw_table(connection, load_contract(each))
@@ -332,6 +350,10 @@ def _line(outcome: FileOutcome) -> str:
         text += f", {counts.read:,} rows read = {counts.loaded:,} loaded + {counts.unchanged:,} unchanged"
         text += f" + {counts.quarantined:,} quarantined"
     return text
+
+
+def _misnamed(refusal: ledger.Refusal) -> FileOutcome:
+    return FileOutcome(refusal.name, "quarantined", refusal.file_id, rule="file_name", error=refusal.error)
 
 
 def _explain(error: Exception) -> str:

@@ -29,32 +29,34 @@ def ingest(interface: str, files_pool: str = INBOUND_FILES_POOL) -> None:
     @task
     def list_files() -> list[dict[str, Any]]:
         from infra.settings import load_settings
-        from ingestion.run import new_batch, pending_files
+        from ingestion.run import new_batch, pending_files, tell_misnamed_files
 
         settings = load_settings()
         waiting = pending_files(settings, interface)[:FILES_PER_RUN]
-        if not waiting:
+        misnamed = tell_misnamed_files(settings, interface)
+        if not waiting and not misnamed:
             raise AirflowSkipException("No file waits.")
         batch_id = new_batch(settings)
-        return [{"file": file.name, "batch_id": batch_id} for file in waiting]
+        return [
+            *({"file": file.name, "batch_id": batch_id, "refused": ""} for file in waiting),
+            *({"file": file.name, "batch_id": batch_id, "refused": file.error} for file in misnamed),
+        ]
 
     # Few retries: the rest of the run waits for them, and the trigger rings again for a file that still waits.
     @task(pool=files_pool, map_index_template="{{ file }}", retries=2)
-    def load_file(file: str, batch_id: int) -> dict[str, Any]:
+    def load_file(file: str, batch_id: int, refused: str) -> dict[str, Any]:
         from infra.settings import load_settings
         from ingestion.run import load_file as load
 
         get_current_context()["file"] = file
+        if refused:  # for its name alone: it is not read, and whoever sent it must hear of it
+            raise _quarantined(interface, file, "file_name", refused)
         outcome = load(load_settings(), interface, file, batch_id)
-        if outcome.state == "quarantined":
-            raise NeedsPersonError(
-                f"{outcome.name} was quarantined ({outcome.rule}). {outcome.error}",
-                "file_quarantined",
-                interface=interface,
-                file=outcome.name,
-                rule=outcome.rule,
-                advice=outcome.error,
-            )
+        is_doubtful = (
+            outcome.state == "known" and outcome.rule is not None
+        )  # a digest came later, and differs
+        if outcome.state == "quarantined" or is_doubtful:
+            raise _quarantined(interface, outcome.name, outcome.rule, outcome.error)
         if outcome.state in ("busy", "failed"):
             raise RuntimeError(
                 f"{outcome.name} is {outcome.state}: {outcome.error or 'another worker has it'}"
@@ -75,3 +77,14 @@ def ingest(interface: str, files_pool: str = INBOUND_FILES_POOL) -> None:
             raise AirflowSkipException("No file holds anything that the marts do not: nothing to build.")
 
     raw_gate(load_file.expand_kwargs(list_files()))
+
+
+def _quarantined(interface: str, file: str, rule: str | None, advice: str | None) -> NeedsPersonError:
+    return NeedsPersonError(
+        f"{file} was quarantined ({rule}). {advice}",
+        "file_quarantined",
+        interface=interface,
+        file=file,
+        rule=rule,
+        advice=advice,
+    )

@@ -144,11 +144,11 @@ def _pin_files(connection: psycopg.Connection, feed: Feed, feed_version: int, bu
         from (
             select
                 files.file_id,
-                sum(files.rows_loaded) over (order by files.file_id) - files.rows_loaded as rows_before
-            from ops.files as files
+                sum(files.rows) over (order by files.file_id) - files.rows as rows_before
+            from (select *, rows_before + rows_loaded as rows from ops.files) as files
             inner join ops.build_files as taken using (file_id)
             inner join ops.builds as builds using (build_id)
-            where files.interface = %(interface)s and files.rows_loaded > 0
+            where files.interface = %(interface)s and files.rows > 0
                 and builds.state = 'succeeded' and builds.build_id <= %(build)s
                 and not exists (
                     select from ops.feed_files as done

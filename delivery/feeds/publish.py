@@ -26,7 +26,7 @@ from delivery.feeds import ledger
 from delivery.feeds.catalogue import FEEDS, PARTITION, Feed
 from delivery.feeds.release import released_build
 from infra.postgres import connect
-from infra.s3 import s3_storage_options
+from infra.s3 import check_bucket, s3_storage_options
 from infra.settings import Settings
 
 Report = Callable[[str], object]
@@ -83,7 +83,9 @@ def publish(settings: Settings, report: Report = print) -> list[PublishedFeed]:
     Raises:
         ReleaseRefusedError: The last build has not passed the release gate.
         PublishError: A batch did not reach S3. Nothing is lost: run it again.
+        infra.s3.S3Error: The bucket is not there for us, or lies outside the United Kingdom.
     """
+    check_bucket(settings)
     with connect(settings, autocommit=True) as connection:
         build_id = released_build(connection)
         return [_Publisher(connection, settings, feed, report).run(build_id) for feed in FEEDS]

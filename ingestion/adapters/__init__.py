@@ -20,6 +20,9 @@ class Adapter(Protocol):
     """What every module of a platform offers. A record is a value of `RECORD`."""
 
     RECORD: type[Any]
+    NOT_SEARCHED: frozenset[str]
+    """Fields that are not searched for card numbers: identifiers, by which records belong together, and telephone
+    numbers, which are ours or were replaced."""
 
     @staticmethod
     def records(chunks: Iterable[bytes]) -> Iterator[PlatformText]:

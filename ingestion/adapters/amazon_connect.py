@@ -196,6 +196,16 @@ def _wrap_seconds(agent: Reader) -> float | None:
 
 
 RECORD = ContactRecord
+NOT_SEARCHED = frozenset(
+    {
+        "contact_id",
+        "initial_contact_id",
+        "previous_contact_id",
+        "next_contact_id",
+        "dialled_number",
+        "caller_number",
+    }
+)
 
 
 def without_numbers(

@@ -324,6 +324,7 @@ def _address(text: str | None) -> str | None:
 
 
 RECORD = Conversation
+NOT_SEARCHED = frozenset({"conversation_id", "participant_id", "session_id", "ani", "dnis"})
 
 
 def without_numbers(record: Conversation, replace_number: Callable[[str | None], str | None]) -> Conversation:

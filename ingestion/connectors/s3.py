@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.s3 import s3_client
+from infra.s3 import S3Error, check_bucket, s3_client
 from infra.settings import Settings
 from ingestion.connectors import Connector, Listed, SourceError, Writer
 
@@ -19,7 +19,7 @@ def open_s3(settings: Settings, source: str) -> tuple[Connector, str | None]:
     """Open `s3://bucket/prefix`; if that is an object, its folder and its name.
 
     Raises:
-        SourceError: The address has no bucket.
+        SourceError: The address has no bucket, or one that is not there for us or lies outside the United Kingdom.
         infra.s3.S3Error: The endpoint is refused.
     """
     parts = urlsplit(source)
@@ -27,6 +27,10 @@ def open_s3(settings: Settings, source: str) -> tuple[Connector, str | None]:
     if not parts.netloc:
         raise SourceError(f"{source!r} names no bucket. Write it as s3://bucket/prefix/.")
     client = s3_client(settings)
+    try:
+        check_bucket(settings, parts.netloc)
+    except S3Error as error:
+        raise SourceError(f"{source} can not be read. {error}") from error
     folder, _, name = prefix.rpartition("/")
     beside = S3Prefix(client, parts.netloc, f"{folder}/" if folder else "")
     if name and beside.look(name):

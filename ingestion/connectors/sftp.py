@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, cast
 import paramiko
 
 from infra.settings import Settings
-from infra.sftp import connect_sftp, sftp_location
-from ingestion.connectors import Connector, Listed, Writer
+from infra.sftp import SftpLocation, connect_sftp, sftp_location
+from ingestion.connectors import Connector, Listed, SourceError, Writer
 
 if TYPE_CHECKING:
     from typing import IO
@@ -25,6 +25,7 @@ def open_sftp(settings: Settings, source: str | None) -> Iterator[tuple[Connecto
     """Open the folder at an address, or at that of the settings; if that is a file, its folder and its name.
 
     Raises:
+        SourceError: The server has no such folder or file for us.
         infra.sftp.SftpError: The server cannot be used.
     """
     location = sftp_location(settings, source)
@@ -34,7 +35,20 @@ def open_sftp(settings: Settings, source: str | None) -> Iterator[tuple[Connecto
         if source is not None and name and beside.look(name):
             yield beside, name
         else:
+            _check_folder(session, location)
             yield SftpFolder(session, str(location), location.folder), None
+
+
+def _check_folder(session: paramiko.SFTPClient, location: SftpLocation) -> None:
+    try:
+        is_folder = stat.S_ISDIR(session.stat(location.folder).st_mode or stat.S_IFDIR)
+    except OSError as error:  # not there, or closed to us
+        raise SourceError(
+            f"{location} can not be read ({type(error).__name__}). Look at the path, and ask the server's owner to "
+            "make the folder and let us in."
+        ) from error
+    if not is_folder:
+        raise SourceError(f"{location} is neither a folder nor a regular file. Give one of them.")
 
 
 class SftpFolder:

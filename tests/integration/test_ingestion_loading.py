@@ -21,10 +21,22 @@ import pytest
 
 from infra.postgres import connect
 from infra.settings import Settings
+from infra.sftp import sftp_location
 from ingestion import ledger, lines, targets
 from ingestion.connectors import SourceError
 from ingestion.connectors.local import LocalFolder
-from ingestion.run import FileOutcome, ensure_raw_tables, ingest, load_file, new_batch, pending_files
+from ingestion.contract import load_contract
+from ingestion.run import (
+    FileOutcome,
+    ensure_raw_tables,
+    ingest,
+    load_file,
+    new_batch,
+    pending_files,
+    tell_misnamed_files,
+)
+from tests.fixtures.interface_files import file_of, good, name_of
+from tests.oracle.records import current_versions, read_file
 
 pytestmark = pytest.mark.services
 
@@ -105,7 +117,7 @@ def db(warehouse: Settings) -> Iterator[Warehouse]:
     ensure_raw_tables(warehouse)
     with connect(warehouse) as connection:
         connection.execute(
-            "truncate raw.telephony_call, quarantine.rows, ops.files, ops.unknown_fields cascade"
+            "truncate raw.telephony_call, raw.text_message, quarantine.rows, ops.files, ops.unknown_fields cascade"
         )
     yield Warehouse(warehouse)
     with connect(warehouse) as connection:
@@ -267,6 +279,68 @@ def test_a_name_that_was_sent_again_with_other_bytes_is_a_new_delivery(db: Wareh
         ("c-2", 2),
         ("c-3", 1),
     ]
+
+
+@pytest.mark.parametrize("line", ["same", "earlier", "later"])
+def test_a_correction_under_the_same_name_wins_wherever_its_rows_stand(
+    db: Warehouse, tmp_path: Path, line: str
+) -> None:
+    """Many calls, because a digest would decide half of them rightly by chance."""
+    wrong = [call(f"c-{n}", language="cy") for n in range(20)]
+    right = [call(f"c-{n}", dialled_number="+441632960002") for n in range(20)]
+    more = [call(f"other-{n}") for n in range(20)]
+    first, second = {
+        "same": (wrong, right),
+        "earlier": ([*more, *wrong], right),
+        "later": (wrong, [*more, *right]),
+    }[line]
+    file = name(7)
+    for number, records in enumerate((first, second), start=1):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        put(folder, file, text(*records))
+        run(db, folder)
+    expected = current_versions(
+        read_file(tmp_path / str(number) / file, NOW, delivery=number) for number in (1, 2)
+    )
+    counts = (
+        "select distinct on (call_id) call_id, dialled_number from raw.telephony_call "
+        "order by call_id, record_version desc, emitted_at desc, _file_position desc, _record_hash desc"
+    )
+    found = sorted(db.all(counts))
+    assert found == [(record.call_id, record.dialled_number) for record in expected]
+    assert {number for call_id, number in found if call_id.startswith("c-")} == {"+441632960002"}
+
+    put(tmp_path, name(8), text(*wrong))
+    run(db, tmp_path)
+    assert {number for call_id, number in db.all(counts) if call_id.startswith("c-")} == {"+441632960001"}, (
+        "A later name goes before a later delivery of an earlier one."
+    )
+    (tmp_path / "3").mkdir()
+    put(tmp_path / "3", file, text(*right, *right))
+    run(db, tmp_path / "3")
+    assert {number for call_id, number in db.all(counts) if call_id.startswith("c-")} == {"+441632960001"}
+
+
+@pytest.mark.parametrize("moved", [-5, 0, 5])
+def test_a_correction_of_events_under_the_same_name_wins(db: Warehouse, tmp_path: Path, moved: int) -> None:
+    contract = load_contract("text_message")
+    fill = [good(contract, 100 + n) for n in range(5)]
+    for delivery, template in enumerate(("WRONG", "RIGHT", "WRONG AGAIN", "RIGHT"), start=1):
+        events = [good(contract, n, template_code=template) for n in range(10)]
+        stands_later = (moved < 0) if template != "RIGHT" else (moved > 0)
+        folder = tmp_path / str(delivery)
+        folder.mkdir()
+        data = file_of(contract, [*(fill if stands_later else []), *events, good(contract, 200 + delivery)])
+        put(folder, name_of(contract, 1), data)
+        ingest(db.settings, "text_message", str(folder), now=NOW)
+        assert set(
+            db.all(
+                "select template_code from (select distinct on (message_id) message_id, template_code "
+                "from raw.text_message order by message_id, _file_position desc, _record_hash desc) as counts "
+                "where message_id ~ '-[0-9]$'"
+            )
+        ) == {(template,)}
 
 
 @pytest.mark.parametrize("change", ["renamed", "packed again", "in another platform's name"])
@@ -538,6 +612,27 @@ def test_a_wrong_digest_waits_and_is_refused_at_the_third_poll(db: Warehouse, tm
     assert (db.file(path.name)["state"], db.file(path.name)["rule"]) == ("loaded", None)
 
 
+def test_a_digest_that_comes_late_and_differs_is_told_and_the_rows_stay(
+    db: Warehouse, tmp_path: Path
+) -> None:
+    path = put(tmp_path, name(), text(call("c-1")))
+    run(db, tmp_path)
+    digest = put(tmp_path, f"{path.name}.sha256", b"0" * 64)
+    [outcome] = run(db, tmp_path).outcomes
+    assert (outcome.state, outcome.rule) == ("known", "digest_differs")
+    assert "the rows stay" in (outcome.error or "")
+    row = db.file(path.name)
+    assert (row["state"], row["rule"], row["rows_loaded"]) == ("loaded", "digest_differs", 1)
+    assert db.all("select line_number, rule, message from quarantine.rows") == [
+        (None, "digest_differs", outcome.error)
+    ]
+    assert run(db, tmp_path).outcomes == (), "It is told once."
+    put(tmp_path, digest.name, hashlib.sha256(path.read_bytes()).hexdigest().encode())
+    assert run(db, tmp_path).counts.unchanged == 1
+    assert (db.file(path.name)["state"], db.file(path.name)["rule"]) == ("loaded", None)
+    assert db.counts() == (1, 0, 1)
+
+
 @pytest.mark.parametrize("content", ["", "garbage", "\u0660" * 64])
 def test_a_digest_file_without_a_digest_is_not_ready(db: Warehouse, tmp_path: Path, content: str) -> None:
     path = put(tmp_path, name(), text(call("c-1")))
@@ -616,6 +711,7 @@ def test_parts_dot_files_digests_and_other_interfaces_are_passed_over(db: Wareho
         "telephony_call_x_20260302T100000Z_1.csv",
         "telephony_call_x_20260302T100000Z.jsonl",
         "telephony_call_x_20260302T100000Z_1.jsonl.zip",
+        "telephony_call__20260302T100000Z_1.jsonl",
         "telephony_call_\u202elnosj.x",
         "new\nline\t\\N.jsonl",
         "'; drop table ops.files; --",
@@ -625,12 +721,19 @@ def test_a_name_outside_the_convention_is_recorded_once_and_not_read(
     db: Warehouse, tmp_path: Path, file: str
 ) -> None:
     (tmp_path / file).write_bytes(text(call("c-1")))
-    run(db, tmp_path)
-    run(db, tmp_path)
+    for _ in range(2):
+        said = run(db, tmp_path).as_text()
+        assert "Files: 1 found = 0 loaded + 0 unchanged + 0 not ready + 1 quarantined" in said
+        assert f"{file}: quarantined (file_name). The name is not" in said
     row = db.file(file)
+    [refused] = db.all("select file_id, file, line_number, rule, message, batch_id from quarantine.rows")
+    assert refused == (row["file_id"], file, None, "file_name", row["error"], None)
+    assert [each.name for each in tell_misnamed_files(db.settings, "telephony_call")] == [file]
+    assert tell_misnamed_files(db.settings, "telephony_call") == [], "Each is told once."
     assert (row["state"], row["rule"], row["rows_read"]) == ("quarantined", "file_name", 0)
     assert db.counts()[0] == 0
     assert "1 loaded" in run(db, tmp_path / file).as_text(), "Named by hand it is loaded whatever its name."
+    assert db.all("select * from quarantine.rows") == []
     assert db.all("select _file_position from raw.telephony_call") == [
         ("00000000T000000Z_000000000000_000000000001",)
     ]
@@ -643,9 +746,23 @@ def test_a_name_that_is_no_text_is_recorded(db: Warehouse, tmp_path: Path) -> No
 
 
 def test_a_source_that_is_not_there_is_refused(db: Warehouse, tmp_path: Path) -> None:
-    for source in (str(tmp_path / "nowhere"), "ftp://example.com/x", "s3://"):
+    for source in (str(tmp_path / "nowhere"), "ftp://example.com/x", "s3://", "s3://no-such-bucket/"):
         with pytest.raises(SourceError):
             run(db, source)
+
+
+def test_a_folder_that_the_server_has_not_is_refused_by_its_address(db: Warehouse) -> None:
+    address = f"{sftp_location(db.settings)}missing"
+    with pytest.raises(SourceError, match=r"sftp://contactbi@.*/missing can not be read"):
+        run(db, address)
+
+
+@pytest.mark.parametrize("file", [".hidden.jsonl", f"{name(1)}.part", f"{name(1)}.sha256"])
+def test_what_is_no_data_is_not_read_although_it_is_named(db: Warehouse, tmp_path: Path, file: str) -> None:
+    (tmp_path / file).write_bytes(text(call("c-1")))
+    with pytest.raises(SourceError, match="is not read"):
+        run(db, tmp_path / file)
+    assert db.counts() == (0, 0, 0)
 
 
 # ------------------------------------------------------------------------------------------ workers side by side

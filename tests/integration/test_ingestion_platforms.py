@@ -12,9 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from expectations.gates import check
 from infra.postgres import connect, warehouse_url
 from infra.settings import Settings
 from ingestion.adapters import ADAPTERS
+from ingestion.quarantine import retry
 from ingestion.run import IngestSummary, ingest
 
 RECORDS = Path(__file__).parent.parent / "fixtures" / "platform_records"
@@ -127,6 +129,98 @@ def test_no_number_of_a_customer_is_kept(
     assert keyed and keyed[0] > 0
     assert "1632960" in kept, "Our own numbers are there, so the look was in the right place."
     assert "7700900" not in kept
+
+
+@pytest.mark.parametrize("platform", ["amazon_connect", "genesys_cloud"])
+def test_personal_data_in_free_texts_is_not_kept(
+    platform: str, empty: Callable[[], Settings], tmp_path: Path
+) -> None:
+    cards = ["4111 1111 1111 1111", "4111-1111-1111-1111", "378282246310005", "4222222222222"]
+    spoken = ["07700 900123", "+44 7700 900456", "(07700) 900789", "00447700900321", "canary.one@example.com"]
+    free = [*cards, *spoken]
+    records = []
+    for number, text in enumerate(free):
+        for original in map(json.loads, texts(platform)):
+            written = (
+                json.dumps(original).replace("conn-", f"conn-{number}-").replace("gen-", f"gen-{number}-")
+            )
+            record = json.loads(written)
+            attributes = {
+                "ivr_path": f"menu, {text}, 1-2-3-4-5-6-7-8",
+                "reason_codes": f"PHOTO;{text}",
+                "language": text,
+            }
+            if platform == "amazon_connect":
+                record["Attributes"] = attributes
+                if record["Agent"] and text in cards:
+                    record["Agent"]["Username"] = text
+            else:
+                for participant in record["participants"]:
+                    participant["attributes"] = attributes
+                    if "userId" in participant and text in cards:
+                        participant["userId"] = text
+            records.append(json.dumps(record).encode())
+    settings = empty()
+    summary = send(settings, tmp_path / "files", {name(platform, 1): b"\n".join(records)})
+    assert summary.counts.loaded == len(records), summary.as_text()
+    assert summary.counts.cards_redacted >= 3 * len(cards)
+    with connect(settings) as connection:
+        stored = ""
+        for table in (
+            "raw.telephony_call",
+            "raw.callback_event",
+            "raw.platform_record",
+            "ops.platform_notes",
+        ):
+            stored += "\n".join(str(row) for row in connection.execute(f"select * from {table}"))
+    assert "1-2-3-4-5-6-7-8" in stored and "PHOTO" in stored, "What is no personal data comes through."
+    assert "[card number removed]" in stored and "[e-mail masked]" in stored and "[number masked]" in stored
+    for canary in [
+        *free,
+        "4111111111111111",
+        "1111 1111",
+        "900123",
+        "900456",
+        "900789",
+        "900321",
+        "canary.one",
+    ]:
+        assert canary not in stored, canary
+
+
+def test_a_call_that_is_refused_after_it_was_put_together_is_told(
+    empty: Callable[[], Settings], tmp_path: Path, run_cli: Callable[..., Any]
+) -> None:
+    settings = empty()
+    records = texts("amazon_connect")
+    early = json.loads(records[0])
+    early |= {"ContactId": "early", "InitialContactId": None}
+    early["Queue"] |= {"EnqueueTimestamp": "2026-03-02T08:00:00Z"}  # before the call came in
+    file = name("amazon_connect", 1)
+    summary = send(settings, tmp_path / "files", {file: b"\n".join([*records, json.dumps(early).encode()])})
+    counts = summary.counts
+    assert counts.read == counts.loaded == len(records) + 1, "A refused call is no refused record."
+    assert (counts.quarantined, counts.calls_refused) == (0, 1)
+    assert "Calls put together from the rows, and refused: 1" in summary.as_text()
+    with connect(settings) as connection:
+        found = connection.execute(
+            "select file, line_number, rule, call_id, raw_text from quarantine.rows"
+        ).fetchall()
+        assert connection.execute("select 1 from raw.telephony_call where call_id = 'early'").fetchall() == []
+    assert found == [(file, len(records) + 1, "times_out_of_order", "early", "[the call, hidden]")]
+    assert "times_out_of_order" in run_cli(settings, "quarantine", "list").stdout
+    shown = run_cli(settings, "quarantine", "show", file).stdout
+    assert f"Line {len(records) + 1}: times_out_of_order. The record was kept, but the call" in shown
+    (gate,) = check(settings, "raw")
+    assert gate.success, gate.as_text()
+    assert f"{file} led to 1 that do not" in gate.as_text()
+
+    retry(settings, file)
+    again = ingest(settings, "telephony_call", str(tmp_path / "files"), now=NOW)
+    assert (again.counts.loaded, again.counts.unchanged) == (0, len(records) + 1)
+    assert again.counts.calls_refused == 1, "It was put together again."
+    with connect(settings) as connection:
+        assert connection.execute("select count(*) from quarantine.rows").fetchone() == (1,)
 
 
 def test_damaged_records_are_refused_alone_and_counted(empty: Callable[[], Settings], tmp_path: Path) -> None:

@@ -16,8 +16,11 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
+from delivery.feeds.publish import publish
 from infra import local
 from infra.s3 import S3Error, check_bucket, s3_client, s3_endpoint, s3_storage_options
+from ingestion.connectors import SourceError
+from ingestion.run import ingest
 
 pytestmark = pytest.mark.services
 
@@ -59,10 +62,17 @@ def test_a_bucket_elsewhere_or_nowhere_is_refused(instance, make_settings):
     try:
         with pytest.raises(S3Error, match=r"far-away is in eu-central-1.*ACC002"):
             check_bucket(make_settings(instance.home, s3_bucket="far-away"))
+        with pytest.raises(SourceError, match=r"s3://far-away/in/ can not be read.*eu-central-1.*ACC002"):
+            ingest(instance, "telephony_call", "s3://far-away/in/")
+        with pytest.raises(S3Error, match=r"far-away is in eu-central-1.*ACC002"):
+            publish(make_settings(instance.home, s3_bucket="far-away"))
     finally:
         client.delete_bucket(Bucket="far-away")
     with pytest.raises(S3Error, match=r"Bucket missing can not be used.*404"):
         check_bucket(make_settings(instance.home, s3_bucket="missing"))
+    for bucket in ("missing", "no_bucket!"):
+        with pytest.raises(SourceError, match=rf"s3://{bucket}/in/ can not be read.*Make it in eu-west-2"):
+            ingest(instance, "telephony_call", f"s3://{bucket}/in/")
 
 
 def test_a_conditional_write_has_one_winner(bucket):

@@ -300,7 +300,7 @@ class Contacts:
                 "customer_key": key,
                 "customer_key_missing_reason": missing,
                 "received_at": sent_at,
-                "ended_at": delivered,
+                "ended_at": delivered and max(sent_at, delivered),
                 "outcome": outcome,
                 "primary_reason_code": codes[0] if codes else None,
                 "reason_codes": codes,

@@ -22,7 +22,7 @@ from typing import Any
 FILE_NAME = re.compile(
     r"(?P<interface>telephony_call)_(?P<platform>.+)_(?P<stamp>\d{8}T\d{6}Z)_(?P<sequence>\d+)\.jsonl(?P<gzip>\.gz)?"
 )
-INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)")
+INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(?:(:\d\d)(?:\.(\d{1,6}))?)?(Z|[+-]\d\d(?::?\d\d)?)")
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 GREATEST_VERSION = 2**63 - 1
 GREATEST_LEG = 2**31 - 1
@@ -39,17 +39,18 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FileName:
-    """What the name of a file says. Files compare by stamp, then sequence, then name."""
+    """What the name of a file says, and which delivery of this name it is: other bytes are another delivery."""
 
     name: str
     platform: str
     stamp: datetime
     sequence: int
+    delivery: int = 1
 
     @property
-    def position(self) -> tuple[datetime, int, str]:
+    def position(self) -> tuple[datetime, int, int]:
         """Where the file stands among all files: the later one is the greater."""
-        return self.stamp, self.sequence, self.name
+        return self.stamp, self.sequence, self.delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +124,21 @@ def read_folder(folder: Path, loaded_at: datetime, names: Iterable[str] | None =
         for path in sorted(folder.iterdir())
         if FILE_NAME.fullmatch(path.name) and (wanted is None or path.name in wanted)
     ]
-    return sorted(found, key=lambda read: read.name.position)
+    return sorted(found, key=lambda read: (read.name.position, read.name.name))
 
 
-def file_name(text: str) -> FileName:
+def file_name(text: str, delivery: int = 1) -> FileName:
     """Take a file name apart. Raises ValueError when it is not the name of a telephony_call file."""
     match = FILE_NAME.fullmatch(text)
     if match is None:
         raise ValueError(f"{text} is not the name of a telephony_call file")
     stamp = datetime.strptime(match["stamp"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    return FileName(text, match["platform"], stamp, int(match["sequence"]))
+    return FileName(text, match["platform"], stamp, int(match["sequence"]), delivery)
 
 
-def read_file(path: Path, loaded_at: datetime) -> FileRead:
+def read_file(path: Path, loaded_at: datetime, delivery: int = 1) -> FileRead:
     """Read one file. Rows accepted and refused together are all of its rows, always."""
-    read = FileRead(file_name(path.name))
+    read = FileRead(file_name(path.name, delivery))
     try:
         content = _content(path)
     except Refused as refused:
@@ -164,7 +165,8 @@ def read_file(path: Path, loaded_at: datetime) -> FileRead:
 def current_versions(reads: Iterable[FileRead]) -> list[Record]:
     """The version of each call that counts: greatest version, then later emitted, then later file.
 
-    Within one file the later line wins. The answer does not depend on the order in which files are given.
+    A file is later by its stamp, then its sequence, then as a later delivery of its name. Within one file,
+    and where none of this tells files apart, the later line wins. The order in which files are given is no matter.
     """
     current: dict[str, Record] = {}
     for read in reads:
@@ -175,7 +177,7 @@ def current_versions(reads: Iterable[FileRead]) -> list[Record]:
     return [current[call_id] for call_id in sorted(current)]
 
 
-def _rank(record: Record) -> tuple[int, datetime, tuple[datetime, int, str], int]:
+def _rank(record: Record) -> tuple[int, datetime, tuple[datetime, int, int], int]:
     return record.record_version, record.emitted_at, record.file.position, record.line
 
 
@@ -329,9 +331,10 @@ def _instant(value: Any, latest: datetime) -> datetime:
     match = INSTANT.fullmatch(value)
     if match is None:
         raise Refused("timestamp")
-    clock, fraction, offset = match.groups()
+    clock, seconds, fraction, offset = match.groups()
+    hours, minutes = (offset[:3], offset[3:].removeprefix(":") or "00") if offset != "Z" else ("+00", "00")
     try:
-        moment = datetime.fromisoformat(clock + offset.replace("Z", "+00:00")).astimezone(UTC)
+        moment = datetime.fromisoformat(f"{clock}{seconds or ':00'}{hours}:{minutes}").astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Refused("timestamp") from error
     moment += timedelta(microseconds=int((fraction or "").ljust(6, "0")))
@@ -412,7 +415,7 @@ def _list(holder: Mapping[str, Any], name: str, default: Any) -> list[Any]:
 
 
 def _texts(holder: Mapping[str, Any], name: str) -> list[str]:
-    values = _list(holder, name, [])
+    values = [] if holder.get(name) is None else _list(holder, name, [])
     if not all(isinstance(value, str) for value in values):
         raise Refused("type")
     return values

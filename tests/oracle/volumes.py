@@ -41,7 +41,9 @@ class Volumes(Contacts):
             chats.append(
                 chat
                 | {
-                    "responded_after": _seconds(chat["answered_at"], responded),
+                    "responded_after": None
+                    if responded is None or chat["answered_at"] is None
+                    else _seconds(chat["answered_at"], max(responded, chat["answered_at"])),
                     "messages_customer": row.get("messages_customer") or 0,
                     "messages_agent": row.get("messages_agent") or 0,
                 }

@@ -19,7 +19,7 @@ from ingestion.raw_tables import ensure_raw_table, ensure_raw_tables
 from ingestion.run import ingest
 from tests.fixtures.interface_files import ABSENT, NOW, ask, file_of, good, name_of
 
-BASE = load_contract("email_message")
+BASE = replace(load_contract("email_message"), version="1.0.0")
 
 
 def new_field(name: str, kind: Any = "string", **changes: Any) -> Field:
@@ -63,6 +63,17 @@ def told(after: Contract, before: Contract = BASE) -> list[tuple[str, str]]:
     return [(change.kind, change.what) for change in changes_between(before.document, after.document).changes]
 
 
+def test_times_in_order_are_in_order_without_one_of_them() -> None:
+    def rules(*names: str, **more: str) -> Contract:
+        rule = RowRule("times_out_of_order", "x", {"in_order": list(names), **more})
+        return replace(BASE, rules=(rule,))
+
+    before = rules("a", "b", "c")
+    assert [kind for kind, _ in told(rules("a", "c"), before)] == ["compatible"]
+    for after in (rules("c", "a"), rules("a", "d"), rules("a", "c", each="legs")):
+        assert sorted(kind for kind, _ in told(after, before)) == ["breaking", "compatible"]
+
+
 RULE = RowRule("replied_without_agent", "x", {"when": "direction", "is": "inbound", "not_empty": "agent_id"})
 
 CHANGES = [
@@ -94,9 +105,9 @@ CHANGES = [
         changed(BASE, "mailbox", choices=("pal",)),
         [("breaking", "choices of mailbox was [] and is ['pal']")],
     ),
-    (changed(BASE, "thread_id", maximum=65), [("compatible", "maximum of thread_id was 64 and is 65")]),
-    (changed(BASE, "thread_id", maximum=63), [("breaking", "maximum of thread_id was 64 and is 63")]),
-    (changed(BASE, "thread_id", maximum=None), [("compatible", "maximum of thread_id was 64 and is None")]),
+    (changed(BASE, "thread_id", maximum=999), [("compatible", "maximum of thread_id was 998 and is 999")]),
+    (changed(BASE, "thread_id", maximum=63), [("breaking", "maximum of thread_id was 998 and is 63")]),
+    (changed(BASE, "thread_id", maximum=None), [("compatible", "maximum of thread_id was 998 and is None")]),
     (changed(BASE, "thread_id", minimum=0), [("compatible", "minimum of thread_id was 1 and is 0")]),
     (changed(BASE, "thread_id", minimum=2), [("breaking", "minimum of thread_id was 1 and is 2")]),
     (changed(BASE, "mailbox", maximum=9), [("breaking", "maximum of mailbox was None and is 9")]),
@@ -124,6 +135,10 @@ CHANGES = [
     (
         replace(BASE, rules=BASE.rules[:1]),
         [("compatible", "rule times_out_of_order {'in_order': ['received_at', 'transferred_at']} is gone")],
+    ),
+    (
+        changed(BASE, "mailbox", is_identifier=True),
+        [("compatible", "is_identifier of mailbox was False and is True")],
     ),
     (replace(BASE, file_format="csv"), [("breaking", "file_format was jsonl and is csv")]),
     (replace(BASE, record_kind="events"), [("breaking", "record_kind was versions and is events")]),

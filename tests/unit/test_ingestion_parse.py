@@ -18,6 +18,16 @@ from ingestion.findings import Finding
 from ingestion.lines import Chunk
 from ingestion.parse import Parsed, Parser
 from ingestion.privacy import REDACTED_CARD, caller_key
+from tests.fixtures.interface_files import (
+    ABSENT,
+    AT,
+    JSONL,
+    file_of,
+    good,
+    header,
+    line,
+    plain_text_field,
+)
 from tests.oracle.records import FileName, Refused, record_of
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -527,3 +537,117 @@ def test_any_bytes_are_a_row_or_a_finding(noise: bytes, place: int, length: int)
     parsed = parse(*lines)
     assert parsed.read == sum(bool(line.strip()) for line in lines) == len(parsed.rows) + len(parsed.findings)
     assert not any("\x00" in str(finding) for finding in parsed.findings)
+
+
+# ------------------------------------------------------------------------------------- good data that suppliers send
+
+
+def parse_records(interface: str, *records: dict[str, Any]) -> Parsed:
+    contract = load_contract(interface)
+    return Parser(contract, SECRET, NOW).parse(Chunk(1, file_of(contract, records)))
+
+
+@pytest.mark.parametrize(
+    ("interface", "changes"),
+    [
+        ("email_message", {"message_id": "a" * 998, "thread_id": "b" * 998}),
+        ("complaint", {"contact_id": "a" * 998}),
+        ("callback_event", {"event": "connected", "outcome": "connected"}),
+        ("text_message", {"sent_at": "2026-03-02T09:00:00.5Z", "delivered_at": "2026-03-02T09:00:00Z"}),
+        (
+            "webchat_session",
+            {
+                "accepted_at": "2026-03-02T09:00:00.5Z",
+                "first_response_at": AT,
+                "ended_at": "2026-03-02T09:01:00Z",
+            },
+        ),
+        ("queue_snapshot", {"snapshot_at": AT, "oldest_waiting_since": "2026-03-02T09:00:00.5Z"}),
+    ],
+)
+def test_clocks_that_differ_and_long_identifiers_are_accepted(
+    interface: str, changes: dict[str, Any]
+) -> None:
+    parsed = parse_records(interface, good(load_contract(interface), 1, **changes))
+    assert parsed.findings == []
+
+
+@pytest.mark.parametrize("interface", JSONL)
+def test_a_list_or_whole_number_that_is_null_is_read_as_absent(interface: str) -> None:
+    contract = load_contract(interface)
+    names = [
+        field.name
+        for field in contract.fields
+        if field.kind in ("array", "integer") and not field.required and not field.nullable
+    ]
+    absent = dict.fromkeys(names, ABSENT)
+    null, none = (
+        parse_records(interface, good(contract, 1, **values)) for values in (dict.fromkeys(names), absent)
+    )
+    assert null.findings == none.findings == []
+    assert null.rows.texts() == none.rows.texts()
+
+
+@pytest.mark.parametrize(
+    ("sent", "same"),
+    [
+        ("2026-03-02T09:00:40+00", "2026-03-02T09:00:40Z"),
+        ("2026-03-02T10:00:40.5+0100", "2026-03-02T09:00:40.500000Z"),
+        ("2026-03-02T09:00Z", "2026-03-02T09:00:00Z"),
+        ("2026-03-02T14:30+05:30", "2026-03-02T09:00:00Z"),
+    ],
+)
+@pytest.mark.parametrize("interface", ["agent_state", "payment_confirmation"])
+def test_every_way_of_iso_8601_to_write_an_instant_is_read(interface: str, sent: str, same: str) -> None:
+    contract = load_contract(interface)
+    at = next(field.name for field in contract.fields if field.kind == "timestamp" and field.required)
+    one, other = (parse_records(interface, good(contract, 1, **{at: text})) for text in (sent, same))
+    assert one.findings == []
+    assert one.rows.texts() == other.rows.texts()
+
+
+@pytest.mark.parametrize(
+    "sent", ["2026-03-02T09Z", "2026-03-02T09:00", "2026-03-02T09:00+0", "2026-03-02T24:00Z"]
+)
+def test_what_is_no_instant_stays_refused_and_shows_what_was_sent(sent: str) -> None:
+    [finding] = parse_records("agent_state", good(load_contract("agent_state"), 1, since=sent)).findings
+    assert finding.rule in ("timestamp_format", "timestamp_without_offset")
+    assert f"'{sent}'" in finding.message or sent == "2026-03-02T09Z"
+
+
+def test_an_identifier_that_looks_like_a_card_number_is_the_same_on_both_sides_of_a_link() -> None:
+    card = "4111111111111111"
+    sides = {
+        "telephony_call": ["call_id"],
+        "callback_event": ["event_id", "callback_id", "call_id"],
+        "text_message": ["message_id", "related_call_id"],
+        "email_message": ["message_id", "thread_id"],
+        "complaint": ["complaint_id", "contact_id"],
+        "payment_confirmation": ["payment_ref", "contact_id"],
+        "webchat_session": ["chat_id"],
+        "agent_state": ["event_id"],
+    }
+    for interface, names in sides.items():
+        contract = load_contract(interface)
+        assert {field.name for field in contract.fields if field.is_identifier} >= set(names)
+        parsed = parse_records(interface, good(contract, 1, **dict.fromkeys(names, card)))
+        assert (parsed.findings, parsed.cards_redacted) == ([], 0), interface
+        assert all(text.count(card) == len(names) for text in parsed.rows.texts()), interface
+        free = plain_text_field(contract)
+        assert parse_records(interface, good(contract, 1, **{free: card})).cards_redacted == (
+            0 if free in names else 1
+        )
+
+
+def test_a_refused_payment_shows_what_is_public_while_its_cells_are_in_their_places() -> None:
+    contract = load_contract("payment_confirmation")
+    row = good(contract, 17, amount_pence="12.5O")
+    [finding] = parse_records("payment_confirmation", row).findings
+    assert finding.raw_text.startswith("payment_ref-17,2026-03-02T09:00:00Z,[masked],GBP")
+    assert str(row["application_ref"]) not in finding.raw_text
+    assert finding.message.startswith("amount_pence: it is a text, '99.9x', not a whole number.")
+    cells = line(contract, good(contract, 17)).split(b",")
+    for place in range(1, len(cells)):
+        shifted = b"\n".join([*header(contract), b",".join([*cells[place:], *cells[:place]])])
+        [finding] = Parser(contract, SECRET, NOW).parse(Chunk(1, shifted)).findings
+        assert str(row["application_ref"]) not in finding.raw_text

@@ -38,7 +38,8 @@ final as (
         sent_at as received_at,
         null::timestamptz as queued_at,
         null::timestamptz as answered_at,
-        delivered as ended_at,
+        -- The clock of the network may be a little behind ours.
+        case when delivered is not null then greatest(sent_at, delivered) end as ended_at,
         null::numeric as wait_seconds,
         null::numeric as handle_seconds,
         case

@@ -65,7 +65,8 @@ final as (
         _file_id,
         _line_number,
         -- Of webchats alone, and so not in fct_contacts.
-        {{ seconds_between('accepted', 'first_response') }} as first_response_seconds,
+        case when accepted is not null then {{ seconds_between('least(accepted, first_response)', 'first_response') }} end
+            as first_response_seconds,
         messages_customer,
         messages_agent
     from at_as_of

@@ -16,7 +16,7 @@ renamed as (
         state,
         sha256,
         rows_read,
-        rows_loaded,
+        rows_before + rows_loaded as rows_loaded,
         rows_quarantined,
         finished_at as loaded_at
     from source
