@@ -44,8 +44,6 @@ _CONFIGURATION = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",
     # For large loads and aggregates on a machine that it shares with the other services.
-    "shared_buffers": "256MB",
-    "effective_cache_size": "1GB",
     "work_mem": "32MB",
     "maintenance_work_mem": "256MB",
     "max_wal_size": "4GB",
@@ -54,6 +52,12 @@ _CONFIGURATION = {
     "random_page_cost": "1.1",
     "jit": "off",
 }
+_SHARES_OF_MEMORY = {
+    # Of a year of calls the pages that an added build changes stay here; what is left goes to the system's cache.
+    "shared_buffers": 16,
+    "effective_cache_size": 4,
+}
+"""Settings that are a share of this machine's memory: one part in so many."""
 
 
 class PostgresService(Service):
@@ -85,6 +89,7 @@ class PostgresService(Service):
         shared_memory = shutil.disk_usage("/dev/shm").free if Path("/dev/shm").exists() else 0  # noqa: S108  # not ours
         configuration = {
             **_CONFIGURATION,
+            **{name: f"{_machine_memory_mb() // parts}MB" for name, parts in _SHARES_OF_MEMORY.items()},
             "port": str(port),
             "cluster_name": self._cluster_name,
             "dynamic_shared_memory_type": "posix" if shared_memory > _SHARED_MEMORY_NEEDED else "mmap",
@@ -238,3 +243,7 @@ def _server_user() -> pwd.struct_passwd:
         "PostgreSQL may not run as root, and there is neither a user postgres nor nobody. Run contactbi as "
         "an ordinary user, or set CONTACTBI_DATABASE_URL to a server that runs already."
     )
+
+
+def _machine_memory_mb() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
