@@ -24,7 +24,7 @@ pytestmark = pytest.mark.services
 
 STARTS = {
     "the clocks go back": datetime(2026, 10, 24, 12, tzinfo=UTC),
-    "the year ends": datetime(2026, 12, 31, 12, tzinfo=UTC),
+    "the year ends": datetime(2025, 12, 31, 12, tzinfo=UTC),
 }
 LOOKS = [timedelta(minutes=minutes) for minutes in (547, 840, 1455, 1800)]
 """Within a quarter hour, at the end of an hour, at the end of a quarter hour, and when all is there."""

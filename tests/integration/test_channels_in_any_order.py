@@ -15,7 +15,7 @@ pytestmark = pytest.mark.services
 
 STARTS = {
     "the clocks go back": datetime(2026, 10, 23, 6, tzinfo=UTC),
-    "the year ends": datetime(2026, 12, 30, 6, tzinfo=UTC),
+    "the year ends": datetime(2025, 12, 30, 6, tzinfo=UTC),
 }
 """The second or third night after each is the one."""
 
