@@ -22,10 +22,17 @@
 {%- endmacro %}
 
 {#- Contacts of a channel in the work in progress at every whole hour, by line and age: the query of a view. -#}
-{% macro wip_by_age(channel, volumes, counted_as) -%}
+{% macro wip_by_age(channel, interface, volumes, counted_as) -%}
 with figures as (
 
     select * from {{ ref('figures_as_of') }}
+
+),
+
+missing as (
+
+    select * from {{ ref('int_files_missing') }}
+    where interface = '{{ interface }}'
 
 ),
 
@@ -73,6 +80,13 @@ final as (
         by_line.snapshot_at,
         lines.line_of_business as line,
         by_line.age_hours,
+        not exists (
+            select 1
+            from missing
+            where
+                by_line.snapshot_at > missing.emitted_after
+                and by_line.snapshot_at <= missing.emitted_until
+        ) as is_complete,
         sum(by_line.items)::bigint as {{ counted_as }}
     from by_line
     inner join lines on lines.is_total or by_line.line_of_business = lines.line_of_business
@@ -169,10 +183,16 @@ final as (
         counts.period_start,
         counts.line_of_business as line,
         counts.age_hours,
+        periods.is_complete,
         counts.items::bigint as {{ counted_as }},
         build.build_id as _build_id
     from {{ ref('int_backlog_counts') }} as counts
     cross join build
+    inner join {{ ref('int_backlog_periods_changed') }} as periods
+        on
+            counts.channel = periods.channel
+            and counts.grain = periods.grain
+            and counts.period_start = periods.period_start
     where
         counts.channel = '{{ channel }}'
         and counts.event = '{{ event }}'

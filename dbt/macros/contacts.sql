@@ -63,3 +63,15 @@
         'conversation_id', 'is_complaint', 'last_event_at', 'record_version', 'emitted_at', '_file_id', '_line_number',
     ]) }}
 {%- endmacro %}
+
+{#- Of each period of the CTE `periods` and each channel, and of all channels together, whether every file that tells of it is there. -#}
+{% macro completeness_of_channels() -%}
+select
+    grain,
+    period_start,
+    period_date,
+    coalesce(channel, 'all') as channel,
+    bool_and(is_complete) as is_complete
+from periods
+group by grouping sets ((grain, period_start, period_date, channel), (grain, period_start, period_date))
+{%- endmacro %}

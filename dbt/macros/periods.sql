@@ -7,7 +7,7 @@
 {% macro periods_holding(intervals, interface=none) -%}
 missing as (
 
-    select * from {{ ref('int_files_missing') }}
+    {{ files_missing() | indent(4) }}
 
 ),
 
@@ -40,15 +40,114 @@ final as (
         periods.period_end > periods.spine_start as is_in_spine,
         -- Less than a day is added up from quarter hours, more from days.
         periods.grain in ('15min', '30min', 'hour') as is_within_day,
-        not exists (
-            select 1
-            from missing
-            where
-                periods.interface = missing.interface
-                and periods.period_start <= missing.emitted_until
-                and periods.period_end > missing.emitted_after
-        ) as is_complete
+        {{ is_complete('periods') | indent(8) }} as is_complete
     from periods
+
+)
+{%- endmacro %}
+
+{#- The stretches for which a file is missing, as far as the figures reach: what begins at as_of or later has not happened. -#}
+{% macro files_missing() -%}
+    select missing_files.*
+    from {{ ref('int_files_missing') }} as missing_files
+    inner join {{ ref('stg_ops__builds') }} as builds on missing_files.emitted_after < builds.as_of
+{%- endmacro %}
+
+{#-
+    True when no file is missing that tells of a period, from where its figures begin: so a period is complete when all its quarter hours
+    are, and no other row must be remembered to see it become so. `periods` has the columns interface, period_start, period_end and
+    spine_start; `missing` is a CTE, see files_missing().
+-#}
+{% macro is_complete(periods) -%}
+not exists (
+    select 1
+    from missing
+    where
+        {{ periods }}.interface = missing.interface
+        and greatest({{ periods }}.period_start, {{ periods }}.spine_start) <= missing.emitted_until
+        and {{ periods }}.period_end > missing.emitted_after
+)
+{%- endmacro %}
+
+{#-
+    The days that an added build writes anew in a mart that has no grain below a day, and is dense from the day of `first_at` (an SQL
+    expression over no relation) to as_of; in a full build, all of them. `moved` names a CTE of stretches in which a figure may have
+    changed (begins, ends), that of the time that has passed among them. Needs the CTE `build`. Writes CTEs, of which the last, `days`,
+    has the columns interval_start and spine_start.
+-#}
+{% macro dense_days_changed(mart, interfaces, first_at, moved) -%}
+spine as (
+
+    select
+        {{ instant_of_local(local_date(first_at) ~ '::timestamp') }} as spine_start
+        {%- if not is_full_build() %},
+        (
+            select min(stood.period_start)
+            from {{ source('last_build', mart) }} as stood
+            where stood.grain = 'day'
+        ) as last_spine_start
+        {%- endif %}
+
+),
+
+stretches as (
+
+    {% if is_full_build() -%}
+    select
+        spine.spine_start as begins,
+        build.as_of as ends
+    from spine
+    cross join build
+    {%- else -%}
+    select
+        begins,
+        ends
+    from {{ moved }}
+
+    union all
+
+    -- Time between where the figures began and where they begin now.
+    select
+        least(spine_start, last_spine_start) as begins,
+        greatest(spine_start, last_spine_start) as ends
+    from spine
+
+    union all
+
+    -- Time about which a file that is missing, or no longer is, would tell.
+    select
+        missing_files.emitted_after as begins,
+        missing_files.emitted_until + interval '1 microsecond' as ends
+    from {{ ref('int_files_missing') }} as missing_files
+    where missing_files.interface in ({% for interface in interfaces %}'{{ interface }}'{{ ", " if not loop.last }}{% endfor %})
+
+    union all
+
+    select
+        incomplete.period_start as begins,
+        incomplete.period_start + interval '1 microsecond' as ends
+    from {{ source('last_build', mart) }} as incomplete
+    where
+        incomplete.grain = 'day'
+        and not incomplete.is_complete
+    {%- endif %}
+
+),
+
+days as (
+
+    select distinct
+        dates.day_start as interval_start,
+        spine.spine_start
+    from stretches
+    cross join spine
+    cross join build
+    inner join {{ ref('dim_date') }} as dates
+        on
+            dates.date_day >= {{ local_date('stretches.begins') }}
+            and stretches.ends > dates.day_start
+            and build.as_of > dates.day_start
+    where stretches.ends > stretches.begins
 
 )
 {%- endmacro %}

@@ -20,11 +20,6 @@
     date_bin('15 minutes', {{ instant }}, timestamptz '2000-01-01 00:00:00+00')
 {%- endmacro %}
 
-{#- The start of the hour that holds an instant. -#}
-{% macro hour_of(instant) -%}
-    date_bin('1 hour', {{ instant }}, timestamptz '2000-01-01 00:00:00+00')
-{%- endmacro %}
-
 {#- The end of the quarter hour in which what ends at an instant passed. -#}
 {% macro interval_end_of(instant) -%}
     ({{ interval_of(instant ~ " - interval '1 microsecond'") }} + interval '15 minutes')

@@ -1,6 +1,11 @@
-{#- The states of agents that are staff on duty; the one that is left is offline. -#}
+{#- The states of agents that are staff on duty; the one that is left is offline, and beside it what nobody knows. -#}
 {% macro staffed_states() -%}
     {{ return(['available', 'in_call', 'wrap_up', 'hold', 'break', 'training']) }}
+{%- endmacro %}
+
+{#- When a state that was entered at an instant is no longer believed, if nothing came from the agent since. -#}
+{% macro end_of_longest_shift(entered_at) -%}
+    ({{ entered_at }} + interval '{{ var("longest_shift_hours") }} hours')
 {%- endmacro %}
 
 {#- Seconds of agents on duty in each state, and what follows from them, added up over the rows of a group. -#}

@@ -17,13 +17,13 @@ final as (
         days.agents,
         days.staffed_seconds,
         count(distinct intervals.agent_id) as agents_there,
-        sum(intervals.staffed_seconds) as seconds_there
+        coalesce(sum(intervals.staffed_seconds), 0) as seconds_there
     from days
-    inner join {{ ref('agent_intervals') }} as intervals
+    left join {{ ref('agent_intervals') }} as intervals
         on
             days.period_start <= intervals.interval_start
             and days.period_end > intervals.interval_start
-    where intervals.staffed_seconds > 0
+            and intervals.staffed_seconds > 0
     group by days.period_start, days.agents, days.staffed_seconds
 
 )

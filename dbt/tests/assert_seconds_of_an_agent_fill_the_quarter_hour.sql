@@ -4,7 +4,7 @@ with agents as (
     select
         interval_start,
         agent_id,
-        sum(staffed_seconds + offline_seconds) as seconds
+        sum(staffed_seconds + offline_seconds + unknown_seconds) as seconds
     from {{ ref('agent_intervals') }}
     where {{ written_by_this_build() }}
     group by interval_start, agent_id

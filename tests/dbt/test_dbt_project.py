@@ -23,11 +23,14 @@ pytestmark = pytest.mark.services
 PROJECT = CHECKOUT / "dbt"
 # They read what the last build left: see the source `last_build`.
 SOURCE_READERS_BESIDE_STAGING = {
+    "int_agent_intervals_changed",
     "int_agent_stretches_changed",
     "int_backlog_intervals_changed",
     "int_backlog_intervals_moved",
     "int_call_ids_changed",
+    "int_complaint_periods_changed",
     "int_contact_ids_changed",
+    "int_contact_periods_changed",
     "int_intervals_changed",
     "int_volume_intervals_changed",
 }

@@ -28,7 +28,7 @@ from tests.oracle.callers import (
 )
 from tests.oracle.calls import Call, call_of
 from tests.oracle.periods import GRAINS, LONDON, period_start, periods
-from tests.oracle.records import FileRead, current_versions, missing_stretches
+from tests.oracle.records import FileRead, current_versions, is_complete, missing_stretches
 from tests.oracle.reference import MAPPED_LINES, UNMAPPED, Reference
 
 Row = dict[str, Any]
@@ -68,7 +68,8 @@ class AnnexB:
         self.as_of = as_of
         self.reference = reference
         self.calls = [call_of(record, reference, as_of) for record in records if record.received_at < as_of]
-        self.missing = missing_stretches(reads)
+        self.missing = [(after, until) for after, until in missing_stretches(reads) if after < as_of]
+        self.first = min((call.received_at for call in self.calls), default=as_of)
         self._cells: dict[str, list[Cell]] = {}
 
     def cells(self, grain: str) -> list[Cell]:
@@ -86,12 +87,16 @@ class AnnexB:
             start = period_start(grain, call.received_at)
             held[start, call.line].append(call)
             held[start, "ALL"].append(call)
-        for start, end in periods(grain, min(call.received_at for call in self.calls), self.as_of):
-            whole = not any(start <= until and end > after for after, until in self.missing)
+        for start, end in periods(grain, self.first, self.as_of):
+            whole = self._is_complete(start, end)
             for line in LINES:
                 calls = held.pop((start, line), ())
                 yield Cell(grain, start, end, line, whole, calls, measures(calls) if calls else nothing)
         assert not held, "a call lies outside every period"
+
+    def _is_complete(self, start: datetime, end: datetime) -> bool:
+        """Whether no file is missing that tells of a period, from the quarter hour of the first call on."""
+        return is_complete(max(start, period_start("15min", self.first)), end, self.missing)
 
     def annex_b_calls(self, grain: str) -> Iterator[Row]:
         """Rows of marts.annex_b_calls of one grain."""
@@ -117,6 +122,7 @@ class AnnexB:
                         "threshold_seconds": threshold,
                         "variant": variant,
                         "is_contract": variant == "F2",
+                        "is_complete": cell.is_complete,
                         "numerator": numerator,
                         "denominator": denominator,
                         "service_level": _ratio(numerator, denominator),
@@ -131,6 +137,7 @@ class AnnexB:
                     **cell.key("line"),
                     "bucket_seconds_from": start,
                     "bucket_seconds_to": end,
+                    "is_complete": cell.is_complete,
                     "bucket_label": f"{start} or more" if end is None else f"{start} to {end}",
                     "abandoned_calls": sum(
                         start * SECOND <= wait and (end is None or wait < end * SECOND) for wait in waits
@@ -159,6 +166,7 @@ class AnnexB:
                     **cell.key("line"),
                     "reason_code": code,
                     "is_agreed": code not in not_agreed,
+                    "is_complete": cell.is_complete,
                     "calls_primary": primary[code],
                     "calls_any": anywhere[code],
                 }
@@ -182,6 +190,7 @@ class AnnexB:
                     "period_date": local_date(start),
                     "period_last_date": local_date(end) - timedelta(days=1),
                     "line": line,
+                    "is_complete": self._is_complete(start, end),
                     "calls_with_number": often.total(),
                     "repeat_calls": sum(again),
                     "repeat_callers": len(again),
@@ -208,6 +217,7 @@ class AnnexB:
                     "period_end": cell.end,
                     "period_date": local_date(cell.start),
                     "x_days": days,
+                    "is_complete": cell.is_complete,
                     "answered_with_number": judged,
                     "resolved": found[Verdict.RESOLVED],
                     "fcr_rate": _ratio(found[Verdict.RESOLVED], judged),
@@ -224,6 +234,7 @@ class AnnexB:
                 yield {
                     **cell.key("line"),
                     "percentile": percentile,
+                    "is_complete": cell.is_complete,
                     "wait_seconds": Fraction(next(enough), SECOND) if waits else None,
                     "abandoned_calls": len(waits),
                 }
@@ -240,7 +251,7 @@ GRAINS_OF = {
     "annex_b_time_to_abandon": ABANDON_GRAINS,
     "annex_b_call_types": GRAINS,
     "annex_b_repeat_callers": CALLER_GRAINS,
-    "annex_b_first_call_resolution": VARIANT_GRAINS,
+    "annex_b_first_call_resolution": GRAINS,
     "time_to_abandon_percentiles": ABANDON_GRAINS,
 }
 KEY_OF = {

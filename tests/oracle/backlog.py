@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import pairwise
 
 from tests.oracle.annex_b import LINES
 from tests.oracle.contacts import Contacts, Row, _instant, _line, _maybe, _seconds
 from tests.oracle.periods import GRAINS, LONDON, period_start, periods
+from tests.oracle.records import is_complete
 
 HOUR = timedelta(hours=1)
 
@@ -138,11 +138,11 @@ class Backlog(Contacts):
 
     def annex_b_callback_wip_age(self) -> Iterator[Row]:
         """Call-backs that wait at every whole hour, by age."""
-        return self._wip_age(self.callbacks, "callbacks")
+        return self._wip_age("callback_event", self.callbacks, "callbacks")
 
     def email_wip_age(self) -> Iterator[Row]:
         """E-mails that wait at every whole hour, by age."""
-        return self._wip_age(self.emails, "emails")
+        return self._wip_age("email_message", self.emails, "emails")
 
     def annex_b_callback_completed_age(self) -> Iterator[Row]:
         """Call-backs reached, by age."""
@@ -205,17 +205,19 @@ class Backlog(Contacts):
     # ---------------------------------------------------------------------------------------------------- parts
 
     def _start(self, items: list[Item]) -> datetime | None:
-        calls = (_instant(sent.row["received_at"]) for sent in self._newest("telephony_call", "call_id"))
-        first = [at for at in calls if at < self._as_of]
-        return min([*first, *(at for item in items for at in item.moments())], default=None)
+        moments = [at for item in items for at in item.moments()]
+        return min([*self._first_call(), *moments], default=None)
 
     def _cells(self, interface: str, items: list[Item]) -> Iterator[tuple[Row, list[Item], datetime]]:
         """Of every period and line the columns that name it, its items, and the instant up to which it is known."""
         start = self._start(items)
         missing = self._missing(interface)
         of_line = {line: _of(line, items) for line in LINES}
-        for grain in GRAINS if start else ():
-            for begins, ends in periods(grain, start or self._as_of, self._as_of):
+        if not start:
+            return
+        counted_from = period_start("15min", start)
+        for grain in GRAINS:
+            for begins, ends in periods(grain, start, self._as_of):
                 local = begins.astimezone(LONDON).replace(tzinfo=None)
                 for line in LINES:
                     key = {
@@ -226,17 +228,9 @@ class Backlog(Contacts):
                         "period_date": local.date(),
                         "hour_of_day": local.hour,
                         "line": line,
-                        "is_complete": not any(begins <= until and ends > after for after, until in missing),
+                        "is_complete": is_complete(max(begins, counted_from), ends, missing),
                     }
                     yield key, of_line[line], min(ends, self._as_of)
-
-    def _missing(self, interface: str) -> list[tuple[datetime, datetime]]:
-        stamps = sorted((file.sequence, file.stamp) for file, _ in self._files(interface))
-        return [
-            (min(one, other), max(one, other))
-            for (before, one), (after, other) in pairwise(stamps)
-            if after > before + 1
-        ]
 
     @staticmethod
     def _count(key: Row, moments: Iterator[datetime | None], until: datetime) -> int:
@@ -245,8 +239,9 @@ class Backlog(Contacts):
     def _resolved(self, key: Row, items: list[Item], until: datetime, how: str) -> int:
         return self._count(key, (item.resolved for item in items if item.resolution == how), until)
 
-    def _wip_age(self, items: list[Item], counted_as: str) -> Iterator[Row]:
+    def _wip_age(self, interface: str, items: list[Item], counted_as: str) -> Iterator[Row]:
         start = self._start(items)
+        missing = self._missing(interface)
         snapshot_at = period_start("hour", start) if start else self._as_of + HOUR
         while snapshot_at <= self._as_of:
             for line in LINES:
@@ -256,7 +251,13 @@ class Backlog(Contacts):
                     if item.began and item.waits_at(snapshot_at)
                 )
                 for age, count in ages.items():
-                    yield {"snapshot_at": snapshot_at, "line": line, "age_hours": age, counted_as: count}
+                    yield {
+                        "snapshot_at": snapshot_at,
+                        "line": line,
+                        "age_hours": age,
+                        "is_complete": not any(after < snapshot_at <= until for after, until in missing),
+                        counted_as: count,
+                    }
             snapshot_at += HOUR
 
     def _completed_age(self, interface: str, items: list[Item], counted_as: str) -> Iterator[Row]:
@@ -268,7 +269,7 @@ class Backlog(Contacts):
             )
             for age, count in ages.items():
                 yield {
-                    **{name: key[name] for name in ("grain", "period_start", "line")},
+                    **{name: key[name] for name in ("grain", "period_start", "line", "is_complete")},
                     "age_hours": age,
                     counted_as: count,
                 }

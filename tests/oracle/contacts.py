@@ -1,8 +1,8 @@
 """Every contact of every channel, and every extract of the work in progress, computed from the source files alone.
 
 Exists so that `fct_contacts`, `fct_contact_reasons` and `wip_snapshot` can be compared row for row with a second
-computation of the same definitions. It reads JSON and CSV with the standard library, and expects files without bad
-rows; what becomes of those is tested where they are loaded.
+computation of the same definitions. It reads JSON and CSV with the standard library, and is told which rows are
+refused; that the right ones are is tested where they are loaded.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hmac
 import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
@@ -25,12 +25,13 @@ import phonenumbers
 
 from tests.oracle.calls import call_of
 from tests.oracle.periods import LONDON, period_start
-from tests.oracle.records import FileName, record_of
+from tests.oracle.records import FileName, record_of, stretches_between
 from tests.oracle.reference import SEEDS, UNMAPPED, Reference, from_seeds
 
 Row = dict[str, Any]
 UNCODED = "UNCODED"
 LINES = ("PAL", "ABI", "DSLR", "PVS")
+CHANNELS = ("voice", "webchat", "email", "text", "callback")
 LATER_THAN_ANY = datetime(9999, 1, 1, tzinfo=UTC)
 VOICE_OUTCOMES = {
     "self_served": "ivr_self_served",
@@ -66,7 +67,14 @@ class Sent:
 class Contacts:
     """All figures from the files of a folder, as they stood at `as_of`."""
 
-    def __init__(self, folder: Path, names: Iterable[str], secret: bytes, as_of: datetime) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        names: Iterable[str],
+        secret: bytes,
+        as_of: datetime,
+        refused: Collection[tuple[str, int]] = (),
+    ) -> None:
         """Read the files of the given names.
 
         Args:
@@ -74,11 +82,13 @@ class Contacts:
             names: Those that have arrived.
             secret: Key of the hashes that stand for numbers and addresses.
             as_of: What happens later has not happened.
+            refused: Rows that break a rule, by the name of their file and their line: they are not read.
         """
         self._folder = folder
         self._names = sorted(names)
         self._secret = secret
         self._as_of = as_of
+        self._refused = refused
         self._reference: Reference = from_seeds()
         self._agreed = _agreed_codes()
 
@@ -87,9 +97,10 @@ class Contacts:
     def fct_contacts(self) -> Iterator[Row]:
         """Every contact that began before `as_of`."""
         complained_of = {
-            sent.row["contact_id"]
+            (channel, sent.row["contact_id"])
             for sent in self._latest("complaint", "complaint_id")
             if sent.row["contact_id"] and _instant(sent.row["received_at"]) < self._as_of
+            for channel in ([sent.row["channel"]] if sent.row["channel"] in CHANNELS else CHANNELS)
         }
         for channel, contacts in (
             ("voice", self._voice()),
@@ -109,7 +120,7 @@ class Contacts:
                     "interval_start": period_start("15min", received_at),
                     "is_in_opening_hours": is_open(contact["line_of_business"], received_at),
                     "is_answered": contact["answered_at"] is not None,
-                    "has_complaint": contact["source_id"] in complained_of,
+                    "has_complaint": (channel, contact["source_id"]) in complained_of,
                     **contact,
                 }
 
@@ -420,10 +431,33 @@ class Contacts:
             content = (self._folder / name).read_bytes()
             text = (gzip.decompress(content) if suffix.endswith(".gz") else content).decode("utf-8-sig")
             if suffix.startswith("csv"):
-                rows = list(csv.DictReader(io.StringIO(text, newline="")))
+                # The first line names the columns.
+                rows = dict(enumerate(csv.DictReader(io.StringIO(text, newline="")), start=2))
             else:
-                rows = [json.loads(line) for line in text.split("\n") if line]
-            yield file, [Sent(row, file, number) for number, row in enumerate(rows, start=1)]
+                lines = enumerate(text.split("\n"), start=1)
+                rows = {n: json.loads(line) for n, line in lines if line and (name, n) not in self._refused}
+            yield (
+                file,
+                [
+                    Sent(row, file, number)
+                    for number, row in rows.items()
+                    if (name, number) not in self._refused
+                ],
+            )
+
+    def _missing(self, *interfaces: str) -> list[tuple[datetime, datetime]]:
+        """Stretches that began before `as_of` of which a file is known to be missing, of any of some interfaces."""
+        return [
+            (after, until)
+            for interface in interfaces
+            for after, until in stretches_between(name for name, _ in self._files(interface))
+            if after < self._as_of
+        ]
+
+    def _first_call(self) -> list[datetime]:
+        """When the first call was received; nothing when there is none before `as_of`."""
+        calls = (_instant(sent.row["received_at"]) for sent in self._newest("telephony_call", "call_id"))
+        return [min(before)] if (before := [at for at in calls if at < self._as_of]) else []
 
     def _latest(self, interface: str, key: str) -> list[Sent]:
         """Of each key the row that was sent last."""

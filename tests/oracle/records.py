@@ -188,11 +188,15 @@ def missing_stretches(reads: Iterable[FileRead]) -> list[tuple[datetime, datetim
     platform are; a file that was refused whole is not there. The stretch lies between the stamps of the
     neighbours, whichever was written first.
     """
+    return stretches_between(read.name for read in reads if read.whole is None)
+
+
+def stretches_between(names: Iterable[FileName]) -> list[tuple[datetime, datetime]]:
+    """The same of the files of one interface that are there, each platform numbering its own."""
     stamps: dict[str, dict[int, datetime]] = {}
-    for read in reads:
-        if read.whole is None:
-            known = stamps.setdefault(read.name.platform, {})
-            known[read.name.sequence] = min(read.name.stamp, known.get(read.name.sequence, read.name.stamp))
+    for name in names:
+        known = stamps.setdefault(name.platform, {})
+        known[name.sequence] = min(name.stamp, known.get(name.sequence, name.stamp))
     stretches = []
     for by_sequence in stamps.values():
         there = sorted(by_sequence)
@@ -201,6 +205,11 @@ def missing_stretches(reads: Iterable[FileRead]) -> list[tuple[datetime, datetim
                 one, other = by_sequence[before], by_sequence[after]
                 stretches.append((min(one, other), max(one, other)))
     return sorted(stretches)
+
+
+def is_complete(begins: datetime, ends: datetime, missing: Iterable[tuple[datetime, datetime]]) -> bool:
+    """Whether no file is missing that would tell of the time from `begins` up to `ends`."""
+    return not any(begins <= until and ends > after for after, until in missing)
 
 
 def _content(path: Path) -> bytes:

@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from fractions import Fraction
-from itertools import pairwise
 
 from tests.oracle.annex_b import LINES
-from tests.oracle.contacts import Contacts, Row, _instant, _seconds
+from tests.oracle.contacts import Contacts, Row, _seconds
 from tests.oracle.periods import GRAINS, LONDON, period_start, periods
+from tests.oracle.records import is_complete
 
 ENDINGS = {
     "abandoned_in_queue": "abandoned_in_queue",
@@ -58,16 +58,16 @@ class Volumes(Contacts):
         self, interface: str, contacts: list[Row], figures: Callable[[list[Row]], Row]
     ) -> Iterator[Row]:
         """A row for every period and line from the first call, or the first contact, to `as_of`."""
-        calls = (_instant(sent.row["received_at"]) for sent in self._newest("telephony_call", "call_id"))
         contacts = [contact for contact in contacts if contact["received_at"] < self._as_of]
-        begun = [at for at in calls if at < self._as_of] + [each["received_at"] for each in contacts]
-        missing = self._missing_stretches(interface)
+        begun = self._first_call() + [each["received_at"] for each in contacts]
+        missing = self._missing(interface)
         for grain in GRAINS if begun else ():
             groups: dict[tuple[datetime, str], list[Row]] = defaultdict(list)
             for contact in contacts:
                 begins = period_start(grain, contact["received_at"])
                 groups[begins, contact["line_of_business"]].append(contact)
                 groups[begins, "ALL"].append(contact)
+            counted_from = period_start("15min", min(begun))
             for begins, ends in periods(grain, min(begun), self._as_of):
                 local = begins.astimezone(LONDON).replace(tzinfo=None)
                 for line in LINES:
@@ -79,17 +79,9 @@ class Volumes(Contacts):
                         "period_date": local.date(),
                         "hour_of_day": local.hour,
                         "line_of_business": line,
-                        "is_complete": not any(begins <= until and ends > after for after, until in missing),
+                        "is_complete": is_complete(max(begins, counted_from), ends, missing),
                         **figures(groups[begins, line]),
                     }
-
-    def _missing_stretches(self, interface: str) -> list[tuple[datetime, datetime]]:
-        stamps = sorted((file.sequence, file.stamp) for file, _ in self._files(interface))
-        return [
-            (min(one, other), max(one, other))
-            for (before, one), (after, other) in pairwise(stamps)
-            if after > before + 1
-        ]
 
 
 def _chats(chats: list[Row]) -> Row:

@@ -61,10 +61,19 @@ periods as (
 bounds as (
 
     select
-        *,
-        {{ instant_of_local('first_date::timestamp') }} as period_start,
-        {{ instant_of_local('(last_date + 1)::timestamp') }} as period_end
+        periods.*,
+        {{ instant_of_local('periods.first_date::timestamp') }} as period_start,
+        {{ instant_of_local('(periods.last_date + 1)::timestamp') }} as period_end,
+        spine.spine_start,
+        'telephony_call' as interface
     from periods
+    cross join spine
+
+),
+
+missing as (
+
+    {{ files_missing() | indent(4) }}
 
 ),
 
@@ -76,9 +85,9 @@ final as (
         bounds.period_end,
         bounds.first_date,
         bounds.last_date,
-        bounds.period_end > spine.spine_start as is_in_spine
+        bounds.period_end > bounds.spine_start as is_in_spine,
+        {{ is_complete('bounds') | indent(8) }} as is_complete
     from bounds
-    cross join spine
 
 )
 

@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='append',
     indexes=[{'columns': ['day_start', 'line_of_business', 'x_days'], 'unique': true}],
-    pre_hook="{{ replace_changed('day_start', ref('int_resolution_hours_changed')) }}",
+    pre_hook="{{ replace_changed('day_start', ref('int_resolution_intervals_changed')) }}",
 ) }}
 
 with days as (
@@ -10,7 +10,7 @@ with days as (
     select distinct
         day_start,
         day_end
-    from {{ ref('int_resolution_hours_changed') }}
+    from {{ ref('int_resolution_intervals_changed') }}
 
 ),
 
@@ -25,10 +25,10 @@ final as (
         sum(resolutions.immature)::bigint as immature,
         sum(resolutions.answered_without_number)::bigint as answered_without_number
     from days
-    inner join {{ ref('int_resolutions_hour') }} as resolutions
+    inner join {{ ref('int_resolutions_15min') }} as resolutions
         on
-            days.day_start <= resolutions.hour_start
-            and days.day_end > resolutions.hour_start
+            days.day_start <= resolutions.interval_start
+            and days.day_end > resolutions.interval_start
     group by days.day_start, resolutions.line_of_business, resolutions.x_days
 
 )

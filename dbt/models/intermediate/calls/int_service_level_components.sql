@@ -14,6 +14,7 @@ final as (
         grain,
         period_start,
         line_of_business,
+        is_complete,
         {{ threshold }} as threshold_seconds,
         calls_answered as answered,
         answered_within_{{ threshold }}s as answered_within,

@@ -6,16 +6,7 @@ with build as (
 
 ),
 
-{% if is_full_build() -%}
-
-changed_from as (
-
-    select min(versions.received_at) as instant
-    from {{ ref('stg_complaints__complaint_versions') }} as versions
-
-),
-
-{%- else -%}
+{% if not is_full_build() -%}
 
 new_files as (
 
@@ -81,37 +72,40 @@ differences as (
 
 ),
 
-changed_from as (
+moved as (
 
-    select least(min(differences.occurred_at), build.previous_as_of) as instant
+    select
+        least(min(differences.occurred_at), build.previous_as_of) as begins,
+        build.as_of as ends
     from build
     left join differences on true
-    group by build.previous_as_of
+    group by build.previous_as_of, build.as_of
 
 ),
 
 {%- endif %}
 
-intervals as (
+{%- set first_at -%}
+least(
+    (select min(calls.interval_start) from {{ ref('fct_calls') }} as calls),
+    (
+        select min(complaints.received_at)
+        from {{ ref('stg_complaints__complaints') }} as complaints
+        where complaints.received_at < (select builds.as_of from {{ ref('stg_ops__builds') }} as builds)
+    )
+)
+{%- endset %}
 
-    select
-        days.day_start as interval_start,
-        days.day_start as spine_start
-    from {{ ref('dim_date') }} as days
-    cross join changed_from
-    cross join build
-    where
-        days.date_day >= {{ local_date('changed_from.instant') }}
-        and days.day_start < build.as_of
+{{ dense_days_changed('complaint_volumes', ['complaint'], first_at, 'moved') }},
 
-),
-
-{{ periods_holding('intervals', 'complaint') }}
+{{ periods_holding('days', 'complaint') }}
 
 select
     grain,
     period_start,
     period_end,
-    period_date
+    period_date,
+    is_in_spine,
+    is_complete
 from final
 where not is_within_day

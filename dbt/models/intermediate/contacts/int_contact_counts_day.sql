@@ -25,7 +25,10 @@ final as (
         sum(case when contacts.is_answered then 1 else 0 end)::bigint as answered,
         sum(case when contacts.is_complaint or contacts.has_complaint then 1 else 0 end)::bigint as complaints
     from days
-    inner join {{ ref('fct_contacts') }} as contacts on days.period_date = contacts.received_date
+    inner join {{ ref('fct_contacts') }} as contacts
+        on
+            days.channel = contacts.channel
+            and days.period_date = contacts.received_date
     where not contacts.is_test
     group by
         contacts.received_date, contacts.line_of_business, contacts.channel, coalesce(contacts.language, 'unknown'), contacts.is_in_opening_hours

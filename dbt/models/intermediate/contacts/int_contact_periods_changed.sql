@@ -1,6 +1,10 @@
-{{ config(unlogged=true, indexes=[{'columns': ['grain', 'period_start'], 'unique': true}]) }}
+{{ config(unlogged=true, indexes=[{'columns': ['channel', 'grain', 'period_start'], 'unique': true}]) }}
 -- depends_on: {{ ref('fct_contacts') }}
--- depends_on: {{ ref('dim_date') }}
+
+{%- set channels = [
+    ('voice', 'telephony_call'), ('webchat', 'webchat_session'), ('email', 'email_message'), ('text', 'text_message'),
+    ('callback', 'callback_event'),
+] %}
 
 with build as (
 
@@ -8,56 +12,60 @@ with build as (
 
 ),
 
-{% if is_full_build() -%}
+moved as (
 
-first_contact as (
+    select
+        interval_start as begins,
+        interval_start + interval '15 minutes' as ends
+    from {{ ref('int_contact_intervals_changed') }}
 
-    select min(received_date) as received_date
-    from {{ ref('fct_contacts') }}
+    union all
 
-),
-
-instants as (
-
-    select days.day_start as interval_start
-    from {{ ref('dim_date') }} as days
-    cross join build
-    cross join first_contact
-    where
-        days.date_day >= first_contact.received_date
-        and days.day_start < build.as_of
+    -- Time that has passed since the last build.
+    select
+        previous_as_of as begins,
+        as_of as ends
+    from build
 
 ),
 
-{%- else -%}
+{{ dense_days_changed(
+    'contact_volumes', channels | map(attribute=1), '(select min(contacts.received_at) from ' ~ ref('fct_contacts') ~ ' as contacts)', 'moved'
+) }},
 
-instants as (
+channels as (
 
-    select distinct changed.interval_start
-    from {{ ref('int_contact_intervals_changed') }} as changed
-    cross join build
-    where changed.interval_start < build.as_of
+    {% for channel, interface in channels -%}
+    select
+        '{{ channel }}' as channel,
+        '{{ interface }}' as interface
+    {{ "union all" if not loop.last }}
+    {% endfor %}
 
 ),
-
-{%- endif %}
 
 intervals as (
 
     select
-        interval_start,
-        interval_start as spine_start
-    from instants
+        channels.channel,
+        channels.interface,
+        days.interval_start,
+        days.spine_start
+    from days
+    cross join channels
 
 ),
 
-{{ periods_holding('intervals', 'telephony_call') }}
+{{ periods_holding('intervals') }}
 
 select
+    channel,
     grain,
     period_start,
     period_end,
     period_date,
-    {{ local_date('period_end') }} as next_period_date
+    {{ local_date('period_end') }} as next_period_date,
+    is_in_spine,
+    is_complete
 from final
 where not is_within_day

@@ -24,7 +24,10 @@ final as (
         count(*) as contacts_any,
         bool_and(reasons.is_agreed) as is_agreed
     from days
-    inner join {{ ref('fct_contact_reasons') }} as reasons on days.period_date = reasons.received_date
+    inner join {{ ref('fct_contact_reasons') }} as reasons
+        on
+            days.channel = reasons.channel
+            and days.period_date = reasons.received_date
     where not reasons.is_test
     group by reasons.received_date, reasons.line_of_business, reasons.channel, reasons.reason_code, reasons.is_in_opening_hours
 

@@ -75,11 +75,16 @@ final as (
         counted.line_of_business as line,
         counted.reason_code,
         counted.is_agreed,
+        periods.is_complete,
         counted.calls_primary::bigint as calls_primary,
         counted.calls_any::bigint as calls_any,
         build.build_id as _build_id
     from counted
     cross join build
+    inner join periods
+        on
+            counted.grain = periods.grain
+            and counted.period_start = periods.period_start
 
 )
 

@@ -59,6 +59,7 @@ final as (
         buckets.bucket_seconds_from,
         buckets.bucket_seconds_to,
         buckets.bucket_label,
+        periods.is_complete,
         coalesce(counted.abandoned_calls, 0)::bigint as abandoned_calls,
         build.build_id as _build_id
     from periods

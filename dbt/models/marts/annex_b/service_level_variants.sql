@@ -28,6 +28,7 @@ variants as (
         '{{ variant }}' as variant,
         '{{ formula }}' as formula,
         {{ (variant == 'F2') | lower }} as is_contract,
+        is_complete,
         {{ numerator }} as numerator,
         {{ denominator }} as denominator,
         _build_id
@@ -47,6 +48,7 @@ final as (
         variant,
         formula,
         is_contract,
+        is_complete,
         numerator,
         denominator,
         {{ ratio('numerator', 'denominator') }} as service_level,

@@ -4,6 +4,7 @@
         {'columns': ['_build_id']},
     ],
     pre_hook="{{ replace_changed_periods(ref('int_complaint_periods_changed')) }}",
+    post_hook="{{ index_on('(period_start) where not is_complete') }}",
 ) }}
 
 with build as (
@@ -20,6 +21,7 @@ periods as (
         least(periods.period_end, build.as_of) as known_until
     from {{ ref('int_complaint_periods_changed') }} as periods
     cross join build
+    where periods.is_in_spine
 
 ),
 
@@ -83,13 +85,65 @@ counted as (
 
 ),
 
+-- In every period each line has at least the row of what has no category, over all channels.
+nothing as (
+
+    select
+        periods.grain,
+        periods.period_start,
+        periods.period_date,
+        lines.line_of_business,
+        'all' as channel,
+        'UNCODED' as category_code,
+        0::bigint as complaints_received,
+        0::bigint as escalated_to_csmt,
+        0::bigint as resolved,
+        0::bigint as open_at_period_end
+    from periods
+    cross join {{ ref('dim_line_of_business') }} as lines
+    where
+        not exists (
+            select 1
+            from counted
+            where
+                counted.grain = periods.grain
+                and counted.period_start = periods.period_start
+                and counted.line_of_business = lines.line_of_business
+                and counted.channel = 'all'
+                and counted.category_code = 'UNCODED'
+        )
+
+),
+
+rows_of_periods as (
+
+    select * from counted
+    union all
+    select * from nothing
+
+),
+
 final as (
 
     select
-        counted.*,
+        rows_of_periods.grain,
+        rows_of_periods.period_start,
+        rows_of_periods.period_date,
+        rows_of_periods.line_of_business,
+        rows_of_periods.channel,
+        rows_of_periods.category_code,
+        periods.is_complete,
+        rows_of_periods.complaints_received,
+        rows_of_periods.escalated_to_csmt,
+        rows_of_periods.resolved,
+        rows_of_periods.open_at_period_end,
         build.build_id as _build_id
-    from counted
+    from rows_of_periods
     cross join build
+    inner join periods
+        on
+            rows_of_periods.grain = periods.grain
+            and rows_of_periods.period_start = periods.period_start
 
 )
 

@@ -9,6 +9,13 @@
 with periods as (
 
     select * from {{ ref('int_contact_periods_changed') }}
+    where is_in_spine
+
+),
+
+completeness as (
+
+    {{ completeness_of_channels() | indent(4) }}
 
 ),
 
@@ -34,7 +41,8 @@ counted as (
     from periods
     inner join {{ ref('int_contact_reasons_day') }} as days
         on
-            periods.period_date <= days.received_date
+            periods.channel = days.channel
+            and periods.period_date <= days.received_date
             and periods.next_period_date > days.received_date
     group by
         {{ with_totals_of_lines_and_channels('days', [
@@ -47,9 +55,15 @@ final as (
 
     select
         counted.*,
+        completeness.is_complete,
         build.build_id as _build_id
     from counted
     cross join build
+    inner join completeness
+        on
+            counted.grain = completeness.grain
+            and counted.period_start = completeness.period_start
+            and counted.channel = completeness.channel
 
 )
 

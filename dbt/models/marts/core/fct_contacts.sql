@@ -52,12 +52,20 @@ lines as (
 
 complained_of as (
 
-    select distinct complaints.contact_id as source_id
+    -- Two channels may use one number. The channel of a complaint says which is meant, unless it is one without contacts, such as letter.
+    select distinct
+        contacts.channel,
+        contacts.source_id
     from {{ ref('stg_complaints__complaints') }} as complaints
     cross join build
-    where
-        complaints.received_at < build.as_of
-        and complaints.contact_id in (select contacts.source_id from contacts)
+    inner join contacts
+        on
+            complaints.contact_id = contacts.source_id
+            and (
+                complaints.channel = contacts.channel
+                or complaints.channel not in ('voice', 'webchat', 'email', 'text', 'callback')
+            )
+    where complaints.received_at < build.as_of
 
 ),
 
@@ -135,7 +143,10 @@ final as (
             and contacts.received_date < coalesce(opening_hours.valid_to, date '9999-12-31')
             and contacts.received_time >= opening_hours.opens_at
             and contacts.received_time < opening_hours.closes_at
-    left join complained_of on contacts.source_id = complained_of.source_id
+    left join complained_of
+        on
+            contacts.channel = complained_of.channel
+            and contacts.source_id = complained_of.source_id
 
 )
 

@@ -1,3 +1,3 @@
 {{ config(materialized='view') }}
 
-{{ wip_by_age('email', 'email_volumes', 'emails') }}
+{{ wip_by_age('email', 'email_message', 'email_volumes', 'emails') }}

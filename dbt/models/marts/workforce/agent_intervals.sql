@@ -29,6 +29,7 @@ states as (
         earlier.event_id,
         earlier.state,
         earlier.lines_of_business,
+        earlier.since as entered_at,
         stretches.begins as since
     from stretches
     cross join lateral (
@@ -50,6 +51,7 @@ states as (
         entered.event_id,
         entered.state,
         entered.lines_of_business,
+        entered.since as entered_at,
         entered.since
     from stretches
     inner join {{ ref('int_agent_states') }} as entered
@@ -70,20 +72,46 @@ states_in_order as (
 
 ),
 
-spans as (
+stays as (
 
     select
         agent_id,
         state,
         lines_of_business,
         since as begins,
-        lead(since, 1, stretch_ends) over (partition by agent_id, stretch_begins order by since) as ends
+        lead(since, 1, stretch_ends) over (partition by agent_id, stretch_begins order by since) as ends,
+        case when state <> 'offline' then {{ end_of_longest_shift('entered_at') }} end as expires_at
     from states_in_order
     where place = 1
 
 ),
 
--- Staff may have been on duty in a quarter hour of an offline state only where that state begins or ends.
+-- Of an agent from whom nothing came for longer than a shift nobody knows what it was spent with.
+spans as (
+
+    select
+        agent_id,
+        state,
+        lines_of_business,
+        begins,
+        least(ends, expires_at) as ends
+    from stays
+    where begins < coalesce(expires_at, ends)
+
+    union all
+
+    select
+        agent_id,
+        'unknown' as state,
+        lines_of_business,
+        greatest(begins, expires_at) as begins,
+        ends
+    from stays
+    where expires_at < ends
+
+),
+
+-- Staff may have been on duty in a quarter hour of a state that is not duty only where that state begins or ends.
 span_intervals as (
 
     select
@@ -95,7 +123,7 @@ span_intervals as (
         spine.interval_start
     from spans
     cross join lateral {{ quarter_hours('spans.begins', 'spans.ends') }} as spine (interval_start)
-    where spans.state <> 'offline'
+    where spans.state not in ('offline', 'unknown')
 
     union all
 
@@ -107,7 +135,7 @@ span_intervals as (
         spans.ends,
         {{ interval_of('spans.begins') }} as interval_start
     from spans
-    where spans.state = 'offline'
+    where spans.state in ('offline', 'unknown')
 
     union all
 
@@ -120,7 +148,7 @@ span_intervals as (
         {{ interval_of('spans.ends') }} as interval_start
     from spans
     where
-        spans.state = 'offline'
+        spans.state in ('offline', 'unknown')
         and {{ interval_of('spans.begins') }} < {{ interval_of('spans.ends') }}
 
 ),
@@ -140,10 +168,10 @@ seconds as (
         interval_start,
         agent_id,
         lines_of_business,
-        {%- for state in staffed_states() + ['offline'] %}
+        {%- for state in staffed_states() + ['offline', 'unknown'] %}
         coalesce(sum(case when state = '{{ state }}' then seconds end), 0) as {{ state }}_seconds,
         {%- endfor %}
-        coalesce(sum(case when state <> 'offline' then seconds end), 0) as staffed_seconds
+        coalesce(sum(case when state not in ('offline', 'unknown') then seconds end), 0) as staffed_seconds
     from pieces
     where seconds > 0
     group by interval_start, agent_id, lines_of_business
@@ -169,7 +197,7 @@ final as (
         {{ local_date('totals.interval_start') }} as interval_date,
         totals.agent_id,
         totals.lines_of_business,
-        {%- for state in staffed_states() + ['offline'] %}
+        {%- for state in staffed_states() + ['offline', 'unknown'] %}
         totals.{{ state }}_seconds,
         {%- endfor %}
         totals.staffed_seconds,

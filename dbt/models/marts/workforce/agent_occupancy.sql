@@ -4,11 +4,13 @@
         {'columns': ['_build_id']},
     ],
     pre_hook="{{ replace_changed_periods(ref('int_agent_periods_changed')) }}",
+    post_hook="{{ index_on('(period_start) where not is_complete') }}",
 ) }}
 
 with periods as (
 
     select * from {{ ref('int_agent_periods_changed') }}
+    where is_in_spine
 
 ),
 
@@ -74,29 +76,29 @@ counted as (
 final as (
 
     select
-        counted.grain,
-        counted.period_start,
+        periods.grain,
+        periods.period_start,
         periods.period_end,
         periods.period_start_local,
         periods.period_date,
         extract(hour from periods.period_start_local)::integer as hour_of_day,
-        counted.line_of_business,
-        counted.agents,
-        {%- for state in staffed_states() %}
-        counted.{{ state }}_seconds,
+        lines.line_of_business,
+        periods.is_complete,
+        coalesce(counted.agents, 0) as agents,
+        {%- for name in staffed_states() + ['staffed', 'ready', 'busy'] %}
+        coalesce(counted.{{ name }}_seconds, 0) as {{ name }}_seconds,
         {%- endfor %}
-        counted.staffed_seconds,
-        counted.ready_seconds,
-        counted.busy_seconds,
         {{ ratio('counted.busy_seconds', 'counted.ready_seconds') }} as occupancy_rate,
         {{ ratio('counted.ready_seconds', 'counted.staffed_seconds') }} as availability_rate,
         build.build_id as _build_id
-    from counted
+    from periods
+    cross join lines
     cross join build
-    inner join periods
+    left join counted
         on
-            counted.grain = periods.grain
-            and counted.period_start = periods.period_start
+            periods.grain = counted.grain
+            and periods.period_start = counted.period_start
+            and lines.line_of_business = counted.line_of_business
 
 )
 

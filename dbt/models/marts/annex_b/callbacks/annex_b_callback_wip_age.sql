@@ -1,3 +1,3 @@
 {{ config(materialized='view') }}
 
-{{ wip_by_age('callback', 'annex_b_callbacks', 'callbacks') }}
+{{ wip_by_age('callback', 'callback_event', 'annex_b_callbacks', 'callbacks') }}

@@ -34,20 +34,34 @@ spans as (
 
 ),
 
-hours as (
+-- Joined by equal instants, for which the planner knows what a look-up costs; of a range it knows nothing.
+quarters as (
 
     select
         periods.grain,
         periods.period_start,
+        periods.period_start + quarters.minutes * interval '1 minute' as interval_start
+    from periods
+    inner join (values (0), (15), (30), (45)) as quarters (minutes)
+        on periods.period_end > periods.period_start + quarters.minutes * interval '1 minute'
+    where periods.is_within_day
+
+),
+
+within_days as (
+
+    select
+        quarters.grain,
+        quarters.period_start,
         resolutions.line_of_business,
         resolutions.x_days,
-        resolutions.answered_with_number,
-        resolutions.resolved,
-        resolutions.immature,
-        resolutions.answered_without_number
-    from periods
-    inner join {{ ref('int_resolutions_hour') }} as resolutions on periods.period_start = resolutions.hour_start
-    where periods.grain = 'hour'
+        sum(resolutions.answered_with_number) as answered_with_number,
+        sum(resolutions.resolved) as resolved,
+        sum(resolutions.immature) as immature,
+        sum(resolutions.answered_without_number) as answered_without_number
+    from quarters
+    inner join {{ ref('int_resolutions_15min') }} as resolutions on quarters.interval_start = resolutions.interval_start
+    group by quarters.grain, quarters.period_start, resolutions.line_of_business, resolutions.x_days
 
 ),
 
@@ -67,14 +81,14 @@ days_and_longer as (
         on
             periods.period_start <= resolutions.day_start
             and periods.period_end > resolutions.day_start
-    where periods.grain <> 'hour'
+    where not periods.is_within_day
     group by periods.grain, periods.period_start, resolutions.line_of_business, resolutions.x_days
 
 ),
 
 counted as (
 
-    select * from hours
+    select * from within_days
     union all
     select * from days_and_longer
 
@@ -86,6 +100,7 @@ dense as (
         periods.grain,
         periods.period_start,
         periods.period_end,
+        periods.is_complete,
         lines.line_of_business,
         spans.x_days,
         coalesce(counted.answered_with_number, 0)::bigint as answered_with_number,
@@ -113,6 +128,7 @@ final as (
         {{ local_date('dense.period_start') }} as period_date,
         dense.line_of_business as line,
         dense.x_days,
+        dense.is_complete,
         dense.answered_with_number,
         dense.resolved,
         {{ ratio('dense.resolved', 'dense.answered_with_number') }} as fcr_rate,

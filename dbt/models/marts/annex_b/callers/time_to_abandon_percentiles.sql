@@ -65,6 +65,7 @@ final as (
         periods.period_start,
         lines.line_of_business as line,
         percentiles.percentile,
+        periods.is_complete,
         waits.wait_seconds,
         coalesce(waits.abandoned_calls, 0)::bigint as abandoned_calls,
         build.build_id as _build_id

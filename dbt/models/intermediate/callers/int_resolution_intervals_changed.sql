@@ -1,4 +1,4 @@
-{{ config(unlogged=true, indexes=[{'columns': ['hour_start'], 'unique': true}]) }}
+{{ config(unlogged=true, indexes=[{'columns': ['interval_start'], 'unique': true}]) }}
 
 with build as (
 
@@ -50,22 +50,14 @@ changed as (
 
 ),
 
-hours as (
-
-    select distinct {{ hour_of('interval_start') }} as hour_start
-    from changed
-
-),
-
 final as (
 
     select
-        hours.hour_start,
-        hours.hour_start + interval '1 hour' as hour_end,
-        {{ instant_of_local(local_date('hours.hour_start') ~ '::timestamp') }} as day_start,
-        {{ instant_of_local('(' ~ local_date('hours.hour_start') ~ ' + 1)::timestamp') }} as day_end,
+        changed.interval_start,
+        {{ instant_of_local(local_date('changed.interval_start') ~ '::timestamp') }} as day_start,
+        {{ instant_of_local('(' ~ local_date('changed.interval_start') ~ ' + 1)::timestamp') }} as day_end,
         spine.spine_start
-    from hours
+    from changed
     cross join spine
 
 )

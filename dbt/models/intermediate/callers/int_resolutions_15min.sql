@@ -1,18 +1,14 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    indexes=[{'columns': ['hour_start', 'line_of_business', 'x_days'], 'unique': true}],
-    pre_hook="{{ replace_changed('hour_start', ref('int_resolution_hours_changed')) }}",
+    indexes=[{'columns': ['interval_start', 'line_of_business', 'x_days'], 'unique': true}],
+    pre_hook="{{ replace_changed('interval_start', ref('int_resolution_intervals_changed')) }}",
 ) }}
 
--- Joined by equal instants, for which the planner knows what a look-up costs; of a range it knows nothing.
-with hours as (
+with intervals as (
 
-    select
-        hours.hour_start,
-        hours.hour_start + quarters.minutes * interval '1 minute' as interval_start
-    from {{ ref('int_resolution_hours_changed') }} as hours
-    cross join (values (0), (15), (30), (45)) as quarters (minutes)
+    select interval_start
+    from {{ ref('int_resolution_intervals_changed') }}
 
 ),
 
@@ -25,25 +21,25 @@ build as (
 answered as (
 
     select
-        hours.hour_start,
+        intervals.interval_start,
         calls.line_of_business,
         true as has_number,
         calls.ended_at,
         calls.next_received_at
-    from hours
-    inner join {{ ref('int_calls_sequenced') }} as calls on hours.interval_start = calls.interval_start
+    from intervals
+    inner join {{ ref('int_calls_sequenced') }} as calls on intervals.interval_start = calls.interval_start
     where calls.is_answered
 
     union all
 
     select
-        hours.hour_start,
+        intervals.interval_start,
         calls.line_of_business,
         false as has_number,
         null as ended_at,
         null as next_received_at
-    from hours
-    inner join {{ ref('fct_calls') }} as calls on hours.interval_start = calls.interval_start
+    from intervals
+    inner join {{ ref('fct_calls') }} as calls on intervals.interval_start = calls.interval_start
     where
         calls.is_answered
         and calls.caller_key is null
@@ -54,7 +50,7 @@ answered as (
 counted as (
 
     select
-        answered.hour_start,
+        answered.interval_start,
         coalesce(answered.line_of_business, 'ALL') as line_of_business,
         {%- for days in resolution_days() %}
         sum(case when {{ is_mature('answered.ended_at', days, 'build.as_of') }} then 1 else 0 end) as mature_{{ days }}d,
@@ -65,7 +61,7 @@ counted as (
         sum(case when answered.has_number then 0 else 1 end) as without_number
     from answered
     cross join build
-    group by grouping sets ((answered.hour_start, answered.line_of_business), (answered.hour_start))
+    group by grouping sets ((answered.interval_start, answered.line_of_business), (answered.interval_start))
 
 ),
 
@@ -73,7 +69,7 @@ final as (
 
     {% for days in resolution_days() -%}
     select
-        hour_start,
+        interval_start,
         line_of_business,
         {{ days }} as x_days,
         mature_{{ days }}d as answered_with_number,
