@@ -38,6 +38,12 @@ of_files as (
 
 ),
 
+heard as (
+
+    select * from {{ ref('int_kpi_files_heard') }}
+
+),
+
 reported as (
 
     select
@@ -78,11 +84,17 @@ defined as (
         components.*,
         {{ local_date('components.period_start') }} as period_date,
         {{ end_of_period('components.grain', 'components.period_start') }} as period_end,
+        of_files.quarantined_share,
+        -- The raw feed is a ledger of our own, of which nothing can be missing.
+        case when kpis.interface <> 'raw_feed' then coalesce(of_files.missing_files, 0) end as missing_files,
+        coalesce(of_files.missing_files, 0) = 0 as is_complete,
+        heard.heard_until,
         kpis.name as kpi_name,
         kpis.unit,
         kpis.direction,
         kpis.interface,
         kpis.settles_after_days,
+        kpis.waits_at_most_days,
         kpis.definition_version
     from components
     -- The definition as it stood on the first day of the period.
@@ -91,6 +103,12 @@ defined as (
             components.kpi_code = kpis.kpi_code
             and {{ local_date('components.period_start') }} >= kpis.valid_from
             and {{ local_date('components.period_start') }} < coalesce(kpis.valid_to, date '9999-12-31')
+    left join heard on kpis.interface = heard.interface
+    left join of_files
+        on
+            kpis.interface = of_files.interface
+            and components.grain = of_files.grain
+            and components.period_start = of_files.period_start
 
 ),
 
@@ -99,14 +117,21 @@ measured as (
     select
         defined.*,
         build.as_of,
-        defined.period_end + defined.settles_after_days * interval '24 hours' <= build.as_of as is_final,
+        -- Not before its data have come; but one call that never gets its wrap, or a file that never comes, must not hold it for ever.
+        {{ days_of_24_hours_after('defined.period_end', 'defined.settles_after_days') }} <= build.as_of
+        and (
+            (defined.pending = 0 and defined.is_complete and coalesce(defined.heard_until >= defined.period_end, false))
+            or {{ days_of_24_hours_after('defined.period_end', 'defined.waits_at_most_days') }} <= build.as_of
+        ) as is_final,
         {{ ratio('defined.numerator', 'defined.denominator') }} as value,
         coalesce(own.target, of_all.target) as target,
         coalesce(own.threshold, of_all.threshold) as threshold,
         -- A credit is due once, for the line that has points of its own.
         coalesce(own.points_missed, 0) as points_missed,
         coalesce(own.points_critical, 0) as points_critical,
-        defined.definition_version || '.' || coalesce(own.target_version, of_all.target_version, 0) as rule_version
+        -- A target of a line's own is another rule than that of all, whatever their numbers.
+        defined.definition_version || '.' || coalesce(own.target_version, of_all.target_version, 0)
+        || case when own.line_of_business <> 'ALL' then '.' || own.line_of_business else '' end as rule_version
     from defined
     cross join build
     left join targets as own
@@ -145,8 +170,9 @@ in_runs as (
 
     select
         *,
-        status in ('missed', 'critical') as is_failure,
-        sum(case when status = 'met' then 1 else 0 end) over (
+        -- A period that is still running, or may yet change, neither counts nor ends a run.
+        is_final and status in ('missed', 'critical') as is_failure,
+        sum(case when is_final and status = 'met' then 1 else 0 end) over (
             partition by kpi_code, grain, line_of_business order by period_start
         ) as periods_met_before
     from judged
@@ -186,6 +212,7 @@ final as (
             else 0
         end as consecutive_failures,
         in_runs.is_final,
+        in_runs.is_complete,
         in_runs.pending,
         in_runs.rule_version,
         first_reported.value as first_reported_value,
@@ -193,8 +220,8 @@ final as (
         of_calls.unmapped_share,
         of_calls.uncoded_share,
         of_calls.without_number_share,
-        of_files.quarantined_share,
-        of_files.missing_files,
+        in_runs.quarantined_share,
+        in_runs.missing_files,
         in_runs.as_of,
         in_runs._build_id
     from in_runs
@@ -210,11 +237,6 @@ final as (
             and in_runs.grain = of_calls.grain
             and in_runs.period_start = of_calls.period_start
             and in_runs.line_of_business = of_calls.line_of_business
-    left join of_files
-        on
-            in_runs.interface = of_files.interface
-            and in_runs.grain = of_files.grain
-            and in_runs.period_start = of_files.period_start
 
 )
 
