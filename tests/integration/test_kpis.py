@@ -379,7 +379,8 @@ def compare(house: House, as_of: datetime) -> list[dict[str, Any]]:
         Load(**row)
         for row in house.rows(
             "select interface, finished_at as loaded_at, rows_loaded as rows, committed_at as published_at "
-            "from ops.files left join ops.feed_files using (file_id) left join ops.feed_batches using (feed, feed_version)"
+            "from ops.files left join ops.feed_files using (file_id) "
+            "left join ops.feed_batches using (feed, feed_version)"
         )
     ]
     expected = list(kpi_results(figures, Channels(house.inbox, house.arrived, secret, as_of), loads))
@@ -466,8 +467,9 @@ def answered(key: str, received: datetime, wait: int) -> dict[str, Any]:
         "dialled_number": "+441632960001", "caller_number": None, "language": "en", "received_at": at(received),
         "ivr_outcome": "queued", "ended_at": at(left),
         "legs": [{
-            "leg_no": 1, "queue": "PAL_GENERAL", "queued_at": at(received), "answered_at": at(taken), "left_at": at(left),
-            "agent_id": "a1", "wrap_seconds": 5, "end_reason": "completed", "reason_codes": ["FEES"],
+            "leg_no": 1, "queue": "PAL_GENERAL", "queued_at": at(received), "answered_at": at(taken),
+            "left_at": at(left), "agent_id": "a1", "wrap_seconds": 5, "end_reason": "completed",
+            "reason_codes": ["FEES"],
         }],
     }  # fmt: skip
 

@@ -57,7 +57,7 @@ told as (
         sum(rows_quarantined) as rows_quarantined,
         0::numeric as files_missing
     from days
-    group by 1, 3
+    group by interface, local_start
     union all
     select
         interface,
@@ -75,7 +75,7 @@ told as (
             date_trunc('{{ grain }}', told_date::timestamp) as local_start
         from missing_days
     ) as missing_once
-    group by 1, 3
+    group by interface, local_start
     {{ "union all" if not loop.last }}
     {% endfor %}
 

@@ -44,40 +44,6 @@ heard as (
 
 ),
 
-reported as (
-
-    select
-        kpi_code,
-        grain,
-        period_start,
-        line_of_business,
-        min(report_id) as first_report_id
-    from {{ ref('stg_ops__kpi_reported_values') }}
-    group by kpi_code, grain, period_start, line_of_business
-
-),
-
-first_reported as (
-
-    select
-        reported.kpi_code,
-        reported.grain,
-        reported.period_start,
-        reported.line_of_business,
-        figures.value,
-        reports.reported_at
-    from reported
-    inner join {{ ref('stg_ops__kpi_reported_values') }} as figures
-        on
-            reported.kpi_code = figures.kpi_code
-            and reported.grain = figures.grain
-            and reported.period_start = figures.period_start
-            and reported.line_of_business = figures.line_of_business
-            and reported.first_report_id = figures.report_id
-    inner join {{ ref('stg_ops__kpi_reports') }} as reports on reported.first_report_id = reports.report_id
-
-),
-
 defined as (
 
     select
@@ -97,12 +63,18 @@ defined as (
         kpis.waits_at_most_days,
         kpis.definition_version
     from components
-    -- The definition as it stood on the first day of the period.
-    inner join kpis
-        on
-            components.kpi_code = kpis.kpi_code
+    -- The definition as it stood on the first day of the period. One for each row: of a join over a range of dates PostgreSQL expects next
+    -- to nothing, and would then compare all rows with all.
+    cross join lateral (
+        select *
+        from kpis
+        where
+            kpis.kpi_code = components.kpi_code
             and {{ local_date('components.period_start') }} >= kpis.valid_from
             and {{ local_date('components.period_start') }} < coalesce(kpis.valid_to, date '9999-12-31')
+        order by kpis.valid_from
+        limit 1
+    ) as kpis
     left join heard on kpis.interface = heard.interface
     left join of_files
         on
@@ -225,12 +197,21 @@ final as (
         in_runs.as_of,
         in_runs._build_id
     from in_runs
-    left join first_reported
-        on
-            in_runs.kpi_code = first_reported.kpi_code
-            and in_runs.grain = first_reported.grain
-            and in_runs.period_start = first_reported.period_start
-            and in_runs.line_of_business = first_reported.line_of_business
+    -- Looked up by its key, row by row.
+    left join lateral (
+        select
+            figures.value,
+            reports.reported_at
+        from {{ ref('stg_ops__kpi_reported_values') }} as figures
+        inner join {{ ref('stg_ops__kpi_reports') }} as reports on figures.report_id = reports.report_id
+        where
+            figures.kpi_code = in_runs.kpi_code
+            and figures.grain = in_runs.grain
+            and figures.period_start = in_runs.period_start
+            and figures.line_of_business = in_runs.line_of_business
+        order by figures.report_id
+        limit 1
+    ) as first_reported on true
     left join of_calls
         on
             in_runs.interface = 'telephony_call'
