@@ -105,7 +105,7 @@ def publish_then(settings: Settings) -> None:
             batches as (
                 insert into ops.feed_batches (feed, feed_version, build_id, replaces_table, state, committed_at)
                 select 'raw/calls', coalesce(last_version, 0) + place, (select max(build_id) from ops.builds), false,
-                    'committed', finished_at + mod(file_sequence * 7, 20) * interval '1 minute'
+                    'committed', finished_at + mod(file_sequence * 9, 20) * interval '1 minute'
                 from files
             )
             insert into ops.feed_files (feed, file_id, feed_version)
