@@ -1,7 +1,7 @@
 """Explains a KPI of a period and line: what it means, how it came about, and the calls behind it.
 
-Everything is read from `marts.kpi_results` and `marts.kpi_contributions`, which Superset can open as well. This
-module computes nothing: it adds up the contributions and says so if they were not the figure.
+Everything is read from `marts.kpi_results`, `marts.kpi_definitions` and `marts.kpi_contributions`, which Superset can
+open as well. This module computes nothing: it adds up the contributions and says so if they were not the figure.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Explanation:
 
     Attributes:
         period: The period asked for.
-        definition: Row of the seed `kpis` that held in the period.
+        definition: Row of `marts.kpi_definitions` that held in the period.
         result: Row of `marts.kpi_results`.
         counted: How many items it looks at, and their sums: items, counting, numerator, denominator.
         exclusions: Why items do not count, and how many each, the most frequent first.
@@ -60,10 +60,10 @@ class Explanation:
         result, definition = self.result, self.definition
         line = result["line_of_business"]
         lines = [
-            f"{definition['name']} ({result['kpi_code']}), {line}, {self.period.written}",
+            f"{definition['kpi_name']} ({result['kpi_code']}), {line}, {self.period.written}",
             "",
-            f"Formula     {definition['numerator']}",
-            f"            divided by: {definition['denominator']}",
+            f"Formula     {definition['numerator_in_words']}",
+            f"            divided by: {definition['denominator_in_words']}",
             f"Counted by  {definition['counted_by']} (Europe/London)",
             f"Asked for   {definition['clause']}; rule version {result['rule_version']}",
             f"Figure      {_number(result['numerator'])} / {_number(result['denominator'])} = "
@@ -72,7 +72,7 @@ class Explanation:
             f"{_value(result['threshold'], result['unit'])} ({result['direction'].replace('_', ' ')})",
             f"Status      {result['status']}; {_number(result['service_credit_points'])} service-credit points; "
             f"{result['consecutive_failures']} failures in a row",
-            f"Stands      {'final' if result['is_final'] else 'not final: the period is not over or settled'}; "
+            f"Stands      {self._standing()}; "
             f"{result['pending']:,} items not known yet; as of {result['as_of']:%Y-%m-%d %H:%M} UTC",
             f"Reported    {self._reported()}",
             f"Data        {self._coverage()}",
@@ -88,6 +88,14 @@ class Explanation:
             "",
         ]
         return "\n".join(lines)
+
+    def _standing(self) -> str:
+        if self.result["is_final"]:
+            return "final" if self.result["is_complete"] else "final although a file never came"
+        return (
+            f"not final: it is {self.definition['settles_after_days']} days after the period, or up to "
+            f"{self.definition['waits_at_most_days']} while something is not known"
+        )
 
     def _reported(self) -> str:
         result = self.result
@@ -137,8 +145,8 @@ def explain(settings: Settings, kpi_code: str, line: str, period: Period, limit:
         if result is None:
             raise LookupError(_not_there(cursor, kpi_code, line, period))
         definition = cursor.execute(
-            "select * from reference.kpis where kpi_code = %(code)s and valid_from <= %(day)s "
-            "and coalesce(valid_to, 'infinity') > %(day)s",
+            "select * from marts.kpi_definitions where kpi_code = %(code)s and valid_from <= %(day)s "
+            "and coalesce(valid_to, 'infinity') > %(day)s limit 1",
             {"code": kpi_code, "day": period.first_day},
         ).fetchone()
         # One pass over the calls of a year or a month: their sums, and why some do not count.
@@ -226,7 +234,7 @@ def _parameters(result: dict[str, Any]) -> dict[str, Any]:
 def _not_there(cursor: psycopg.Cursor[dict[str, Any]], kpi_code: str, line: str, period: Period) -> str:
     codes = [
         row["kpi_code"]
-        for row in cursor.execute("select distinct kpi_code from reference.kpis order by 1").fetchall()
+        for row in cursor.execute("select distinct kpi_code from marts.kpi_definitions order by 1").fetchall()
     ]
     if kpi_code not in codes:
         return f"There is no KPI {kpi_code}. There are: {', '.join(codes)}."

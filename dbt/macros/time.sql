@@ -107,3 +107,8 @@
         group by {{ key }}
     ) as joined
 {%- endmacro %}
+
+{#- One row per London date from that of one instant to that of a later one, both included: a timestamp at its midnight. -#}
+{% macro local_days(first, last) -%}
+    generate_series({{ local_date('(' ~ first ~ ')') }}::timestamp, {{ local_date('(' ~ last ~ ')') }}::timestamp, interval '1 day')
+{%- endmacro %}

@@ -65,6 +65,7 @@ class AnnexB:
 
     def __init__(self, reads: Sequence[FileRead], reference: Reference, as_of: datetime):
         records = current_versions(reads)
+        self.reads = reads
         self.as_of = as_of
         self.reference = reference
         self.calls = [call_of(record, reference, as_of) for record in records if record.received_at < as_of]

@@ -7,7 +7,7 @@ were not resolved, whatever stood before. Exists to be compared row for row with
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -18,6 +18,8 @@ from tests.oracle.periods import GRAINS, LONDON, period_start, periods
 from tests.oracle.records import is_complete
 
 HOUR = timedelta(hours=1)
+DUE = {"callback_event": 24 * HOUR, "email_message": 48 * HOUR}
+"""How long after it began an item falls due."""
 
 
 @dataclass
@@ -39,9 +41,33 @@ class Item:
             and (self.resolved is None or instant < self.resolved)
         )
 
+    def resolved_as(self, how: str) -> datetime | None:
+        """When it was resolved in that way, if it was. What nobody asked for was never in the work in progress."""
+        return self.resolved if self.began and self.resolution == how else None
+
+    def due(self, after: timedelta) -> datetime | None:
+        """When it fell or falls due; None for one that never does.
+
+        One that was withdrawn or passed on before could no longer be dealt with in time. One that expired could.
+        """
+        if self.began is None or (self.resolved is not None and self.resolved < self.began):
+            return None
+        due = self.began + after
+        gone = (
+            self.resolution in ("cancelled", "transferred")
+            and self.resolved is not None
+            and self.resolved < due
+        )
+        return None if gone and not self.is_in_time(after) else due
+
+    def is_in_time(self, after: timedelta) -> bool:
+        """Whether it was dealt with before it fell due."""
+        return bool(self.began and self.completed and self.completed < self.began + after)
+
     def moments(self) -> list[datetime]:
         """Every instant at which something of it counts."""
-        return [at for at in (self.began, self.completed, self.resolved, *self.attempts) if at]
+        resolved = self.resolved if self.began else None
+        return [at for at in (self.began, self.completed, resolved, *self.attempts) if at]
 
 
 class Backlog(Contacts):
@@ -110,9 +136,10 @@ class Backlog(Contacts):
 
     # ------------------------------------------------------------------------------------------------------ marts
 
-    def annex_b_callbacks(self) -> Iterator[Row]:
+    def annex_b_callbacks(self, grains: Sequence[str] = GRAINS) -> Iterator[Row]:
         """Volumes of call-backs."""
-        for key, items, until in self._cells("callback_event", self.callbacks):
+        for key, items, until in self._cells("callback_event", self.callbacks, grains):
+            due, in_time = self._due(key, items, until, DUE["callback_event"])
             asked = self._count(key, (item.began for item in items), until)
             yield {
                 **key,
@@ -122,17 +149,22 @@ class Backlog(Contacts):
                 "connected": self._count(key, (item.completed for item in items), until),
                 "cancelled": self._resolved(key, items, until, "cancelled"),
                 "expired": self._resolved(key, items, until, "expired"),
+                "due": due,
+                "reached_in_time": in_time,
                 "wip_at_period_end": sum(item.waits_at(until) for item in items),
             }
 
-    def email_volumes(self) -> Iterator[Row]:
+    def email_volumes(self, grains: Sequence[str] = GRAINS) -> Iterator[Row]:
         """Volumes of inbound e-mails."""
-        for key, items, until in self._cells("email_message", self.emails):
+        for key, items, until in self._cells("email_message", self.emails, grains):
+            due, in_time = self._due(key, items, until, DUE["email_message"])
             yield {
                 **key,
                 "received": self._count(key, (item.began for item in items), until),
                 "replied": self._count(key, (item.completed for item in items), until),
                 "transferred": self._resolved(key, items, until, "transferred"),
+                "due": due,
+                "replied_in_time": in_time,
                 "wip_at_period_end": sum(item.waits_at(until) for item in items),
             }
 
@@ -208,7 +240,9 @@ class Backlog(Contacts):
         moments = [at for item in items for at in item.moments()]
         return min([*self._first_call(), *moments], default=None)
 
-    def _cells(self, interface: str, items: list[Item]) -> Iterator[tuple[Row, list[Item], datetime]]:
+    def _cells(
+        self, interface: str, items: list[Item], grains: Sequence[str] = GRAINS
+    ) -> Iterator[tuple[Row, list[Item], datetime]]:
         """Of every period and line the columns that name it, its items, and the instant up to which it is known."""
         start = self._start(items)
         missing = self._missing(interface)
@@ -216,7 +250,7 @@ class Backlog(Contacts):
         if not start:
             return
         counted_from = period_start("15min", start)
-        for grain in GRAINS:
+        for grain in grains:
             for begins, ends in periods(grain, start, self._as_of):
                 local = begins.astimezone(LONDON).replace(tzinfo=None)
                 for line in LINES:
@@ -237,7 +271,12 @@ class Backlog(Contacts):
         return sum(at is not None and key["period_start"] <= at < until for at in moments)
 
     def _resolved(self, key: Row, items: list[Item], until: datetime, how: str) -> int:
-        return self._count(key, (item.resolved for item in items if item.resolution == how), until)
+        return self._count(key, (item.resolved_as(how) for item in items), until)
+
+    def _due(self, key: Row, items: list[Item], until: datetime, after: timedelta) -> tuple[int, int]:
+        """How many items fell due, and how many of them had been dealt with in time."""
+        in_time = [item for item in items if item.is_in_time(after)]
+        return tuple(self._count(key, (item.due(after) for item in some), until) for some in (items, in_time))  # type: ignore[return-value]
 
     def _wip_age(self, interface: str, items: list[Item], counted_as: str) -> Iterator[Row]:
         start = self._start(items)
@@ -265,7 +304,10 @@ class Backlog(Contacts):
             ages = Counter(
                 (item.completed - item.began) // HOUR
                 for item in some
-                if item.began and item.completed and key["period_start"] <= item.completed < until
+                if item.began
+                and item.completed
+                and item.began <= item.completed
+                and key["period_start"] <= item.completed < until
             )
             for age, count in ages.items():
                 yield {

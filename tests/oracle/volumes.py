@@ -7,7 +7,7 @@ Every figure is counted anew from single contacts for every period and line. Exi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
 
@@ -31,7 +31,7 @@ ENDINGS = {
 class Volumes(Contacts):
     """Webchats and texts by period, as they stand at `as_of`."""
 
-    def webchat_volumes(self) -> Iterator[Row]:
+    def webchat_volumes(self, grains: Sequence[str] = GRAINS) -> Iterator[Row]:
         """Volumes and waits of webchats."""
         records = {sent.row["chat_id"]: sent.row for sent in self._newest("webchat_session", "chat_id")}
         chats = []
@@ -48,20 +48,24 @@ class Volumes(Contacts):
                     "messages_agent": row.get("messages_agent") or 0,
                 }
             )
-        return self._by_period("webchat_session", chats, _chats)
+        return self._by_period("webchat_session", chats, _chats, grains)
 
     def text_volumes(self) -> Iterator[Row]:
         """Volumes of texts, and how long their delivery took."""
         return self._by_period("text_message", list(self._text()), _texts)
 
     def _by_period(
-        self, interface: str, contacts: list[Row], figures: Callable[[list[Row]], Row]
+        self,
+        interface: str,
+        contacts: list[Row],
+        figures: Callable[[list[Row]], Row],
+        grains: Sequence[str] = GRAINS,
     ) -> Iterator[Row]:
         """A row for every period and line from the first call, or the first contact, to `as_of`."""
         contacts = [contact for contact in contacts if contact["received_at"] < self._as_of]
         begun = self._first_call() + [each["received_at"] for each in contacts]
         missing = self._missing(interface)
-        for grain in GRAINS if begun else ():
+        for grain in grains if begun else ():
             groups: dict[tuple[datetime, str], list[Row]] = defaultdict(list)
             for contact in contacts:
                 begins = period_start(grain, contact["received_at"])

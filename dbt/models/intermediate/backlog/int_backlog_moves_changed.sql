@@ -56,7 +56,8 @@ final as (
         line_of_business,
         case channel when 'email' then 'replied' else 'connected' end as event,
         answered_at as occurred_at,
-        {{ whole_hours_between('queued_at', 'answered_at') }} as age_hours,
+        -- Answered before it was asked for, by a clock that was wrong: it has no age.
+        case when answered_at >= queued_at then {{ whole_hours_between('queued_at', 'answered_at') }} end as age_hours,
         0 as wip_change
     from contacts
     where answered_at is not null
@@ -75,6 +76,8 @@ final as (
     where
         resolution is not null
         and ended_at is not null
+        -- Of what nobody asked for, attempts and connections alone count.
+        and queued_at is not null
 
     union all
 
@@ -91,6 +94,27 @@ final as (
     where
         queued_at is not null
         and ended_at is not null
+
+    {%- for channel, _, _ in backlog_channels() %}
+
+    union all
+
+    -- What falls due, each by that time, and what of it was answered before.
+    select
+        contacts.contact_id,
+        contacts.channel,
+        contacts.line_of_business,
+        events.event,
+        {{ falls_due_at('contacts', channel) }} as occurred_at,
+        null::integer as age_hours,
+        0 as wip_change
+    from contacts
+    cross join (values ('due', false), ('in_time', true)) as events (event, is_in_time)
+    where
+        contacts.channel = '{{ channel }}'
+        and {{ why_never_due('contacts', channel) | indent(8) }} is null
+        and ({{ is_answered_in_time('contacts', channel) }} or not events.is_in_time)
+    {%- endfor %}
 
     union all
 

@@ -1,9 +1,18 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    indexes=[{'columns': ['file_id', 'touched_date', 'line_of_business'], 'unique': true}],
+    indexes=[{'columns': ['file_id', 'interface', 'touched_date', 'line_of_business'], 'unique': true}],
     pre_hook="{{ replace_changed('file_id', ref('int_files_new')) }}",
 ) }}
+
+{#- Records that count by one instant: interface, versions, key, that instant, and the column that gives the line. -#}
+{%- set records = [
+    ('telephony_call', ref('stg_telephony__call_versions'), 'call_id', 'versions.received_at', 'dialled_number'),
+    ('email_message', ref('stg_email__message_versions'), 'message_id',
+     "versions.received_at + interval '" ~ due_hours('email') ~ " hours'", 'line_of_business'),
+    ('webchat_session', ref('stg_webchat__session_versions'), 'chat_id', 'versions.started_at', 'line_of_business'),
+] -%}
+{%- set events = ref('stg_telephony__callback_event_versions') -%}
 
 with first_report as (
 
@@ -28,101 +37,157 @@ files as (
 
 ),
 
-calls as (
+-- A file that only repeats a record may still decide which of two contents of one version counts.
+touches as (
 
-    select distinct
+    select
         files.file_id,
-        versions.call_id
+        touches.interface,
+        touches.record_key
+    from files
+    inner join {{ ref('stg_ops__record_touches') }} as touches on files.file_id = touches.file_id
+
+),
+
+{% for interface, versions, key, _, _ in records -%}
+{{ interface }}_keys as (
+
+    select
+        files.file_id,
+        versions.{{ key }}
     from files
     cross join lateral (
-        select of_file.call_id
-        from {{ ref('stg_telephony__call_versions') }} as of_file
-        where of_file._file_id = files.file_id
+        select sent.{{ key }}
+        from {{ versions }} as sent
+        where sent._file_id = files.file_id
+    ) as versions
+
+    union
+
+    select
+        touches.file_id,
+        touches.record_key as {{ key }}
+    from touches
+    where touches.interface = '{{ interface }}'
+
+),
+
+{% endfor -%}
+event_keys as (
+
+    select
+        files.file_id,
+        versions.event_id
+    from files
+    cross join lateral (
+        select sent.event_id
+        from {{ events }} as sent
+        where sent._file_id = files.file_id
+    ) as versions
+
+    union
+
+    select
+        touches.file_id,
+        touches.record_key as event_id
+    from touches
+    where touches.interface = 'callback_event'
+
+),
+
+-- By any content of an event: the call-back that it belongs to now, and the one that it belonged to before.
+callbacks as (
+
+    select distinct
+        event_keys.file_id,
+        versions.callback_id
+    from event_keys
+    cross join lateral (
+        select sent.callback_id
+        from {{ events }} as sent
+        where sent.event_id = event_keys.event_id
     ) as versions
 
 ),
 
--- Where any version of a call lies, the earlier ones too: a call that moves changes the period that it leaves.
-places as (
+extracts as (
 
     select
-        calls.file_id,
-        'telephony_call' as interface,
-        versions.dialled_number,
-        null::text as line_of_business,
-        {{ local_date('versions.received_at') }} as touched_date
-    from calls
+        ledger.file_id,
+        ledger.interface,
+        ledger.loaded_at
+    from files
+    inner join {{ ref('stg_ops__files') }} as ledger on files.file_id = ledger.file_id
+
+),
+
+-- Where any version of a record counts, the earlier ones too: one that moves changes the period and the line that it leaves.
+places as (
+
+    {% for interface, versions, key, counted_at, line in records -%}
+    select
+        touched.file_id,
+        '{{ interface }}' as interface,
+        {{ 'versions.dialled_number' if line == 'dialled_number' else 'null::text as dialled_number' }},
+        {{ 'versions.line_of_business' if line == 'line_of_business' else 'null::text as line_of_business' }},
+        {{ local_date('versions.counted_at') }} as mapped_date,
+        {{ local_date('versions.counted_at') }} as touched_date
+    from {{ interface }}_keys as touched
     cross join lateral (
         select
-            of_call.dialled_number,
-            of_call.received_at
-        from {{ ref('stg_telephony__call_versions') }} as of_call
-        where of_call.call_id = calls.call_id
+            versions.{{ line }},
+            {{ counted_at }} as counted_at
+        from {{ versions }} as versions
+        where versions.{{ key }} = touched.{{ key }}
     ) as versions
 
     union
 
+    {% endfor -%}
+    -- A call-back counts when it falls due, on the line of its request, whichever of its events came late.
     select
-        files.file_id,
+        callbacks.file_id,
         'callback_event' as interface,
-        events.dialled_number,
+        requests.dialled_number,
         null::text as line_of_business,
-        {{ local_date('events.occurred_at') }} as touched_date
-    from files
+        {{ local_date('requests.occurred_at') }} as mapped_date,
+        {{ local_date("(requests.occurred_at + interval '" ~ due_hours('callback') ~ " hours')") }} as touched_date
+    from callbacks
     cross join lateral (
         select
-            of_file.dialled_number,
-            of_file.occurred_at
-        from {{ ref('stg_telephony__callback_event_versions') }} as of_file
-        where of_file._file_id = files.file_id
-    ) as events
+            sent.dialled_number,
+            sent.occurred_at
+        from {{ events }} as sent
+        where
+            sent.callback_id = callbacks.callback_id
+            and sent.event = 'requested'
+    ) as requests
 
     union
 
+    -- What is counted from ledgers counts when a file was loaded. An extract speaks for the time that follows too.
     select
-        files.file_id,
-        'email_message' as interface,
-        null::text as dialled_number,
-        messages.line_of_business,
-        {{ local_date('messages.replied_at') }} as touched_date
-    from files
-    cross join lateral (
-        select
-            of_file.line_of_business,
-            of_file.replied_at
-        from {{ ref('stg_email__message_versions') }} as of_file
-        where of_file._file_id = files.file_id
-    ) as messages
-    where messages.replied_at is not null
-
-    union
-
-    select
-        files.file_id,
-        'webchat_session' as interface,
-        null::text as dialled_number,
-        sessions.line_of_business,
-        {{ local_date('sessions.started_at') }} as touched_date
-    from files
-    cross join lateral (
-        select
-            of_file.line_of_business,
-            of_file.started_at
-        from {{ ref('stg_webchat__session_versions') }} as of_file
-        where of_file._file_id = files.file_id
-    ) as sessions
-
-    union
-
-    select
-        files.file_id,
-        ledger.interface,
+        extracts.file_id,
+        extracts.interface,
         null::text as dialled_number,
         null::text as line_of_business,
-        {{ local_date('ledger.file_stamp') }} as touched_date
-    from files
-    inner join {{ ref('stg_ops__files') }} as ledger on files.file_id = ledger.file_id
-    where ledger.interface = 'wip_extract'
+        told.day::date as mapped_date,
+        told.day::date as touched_date
+    from extracts
+    cross join lateral {{ local_days('extracts.loaded_at', 'extracts.loaded_at + ' ~ promised_between_extracts()) }} as told (day)
+    where extracts.interface = 'wip_extract'
+
+    union
+
+    select
+        extracts.file_id,
+        'raw_feed' as interface,
+        null::text as dialled_number,
+        null::text as line_of_business,
+        {{ local_date('extracts.loaded_at') }} as mapped_date,
+        {{ local_date('extracts.loaded_at') }} as touched_date
+    from extracts
+    where extracts.interface = 'telephony_call'
 
 ),
 
@@ -150,8 +215,8 @@ placed as (
     left join dialled_numbers
         on
             places.dialled_number = dialled_numbers.dialled_number
-            and places.touched_date >= dialled_numbers.valid_from
-            and places.touched_date < coalesce(dialled_numbers.valid_to, date '9999-12-31')
+            and places.mapped_date >= dialled_numbers.valid_from
+            and places.mapped_date < coalesce(dialled_numbers.valid_to, date '9999-12-31')
     left join lines on places.line_of_business = lines.line_of_business
 
 ),

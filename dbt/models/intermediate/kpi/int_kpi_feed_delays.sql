@@ -1,11 +1,18 @@
 {{ config(materialized='view') }}
 
-with files as (
+with build as (
+
+    select * from {{ ref('stg_ops__builds') }}
+
+),
+
+files as (
 
     select
         files.file_id,
         files.loaded_at
     from {{ ref('stg_ops__files') }} as files
+    inner join {{ ref('stg_ops__build_files') }} as build_files on files.file_id = build_files.file_id
     where
         files.interface = 'telephony_call'
         and files.state = 'loaded'
@@ -23,15 +30,12 @@ published as (
         on
             feed_files.feed = feed_batches.feed
             and feed_files.feed_version = feed_batches.feed_version
+    cross join build
     where
         feed_files.feed = 'raw/calls'
         and feed_batches.state = 'committed'
-
-),
-
-build as (
-
-    select * from {{ ref('stg_ops__builds') }}
+        -- What was published after as_of had not been: the same as_of reads the same later.
+        and feed_batches.committed_at <= build.as_of
 
 ),
 

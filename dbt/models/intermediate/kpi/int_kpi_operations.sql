@@ -1,12 +1,32 @@
 {{ config(materialized='view') }}
 
-with operations as (
+with build as (
+
+    select * from {{ ref('stg_ops__builds') }}
+
+),
+
+feed_delays as (
+
+    select * from {{ ref('int_kpi_feed_delays') }}
+
+),
+
+first_load as (
+
+    select min(loaded_at) as loaded_at
+    from feed_delays
+
+),
+
+operations as (
 
     select
         'WIP_FRESHNESS' as kpi_code,
         slot_date as counted_date,
-        is_served as is_in_time,
-        false as is_pending
+        case when is_served then 1 else 0 end as in_time,
+        1 as counted,
+        0 as pending
     from {{ ref('int_kpi_extract_slots') }}
 
     union all
@@ -14,15 +34,23 @@ with operations as (
     select
         'FEED_FRESHNESS' as kpi_code,
         loaded_date as counted_date,
-        is_in_time,
-        is_pending
-    from {{ ref('int_kpi_feed_delays') }}
+        case when is_in_time then 1 else 0 end as in_time,
+        case when is_pending then 0 else 1 end as counted,
+        case when is_pending then 1 else 0 end as pending
+    from feed_delays
 
-),
+    union all
 
-build as (
-
-    select * from {{ ref('stg_ops__builds') }}
+    -- A day on which no file came has a row too, and no value.
+    select
+        'FEED_FRESHNESS' as kpi_code,
+        days.day::date as counted_date,
+        0 as in_time,
+        0 as counted,
+        0 as pending
+    from first_load
+    cross join build
+    cross join lateral {{ local_days('first_load.loaded_at', "build.as_of - interval '1 microsecond'") }} as days (day)
 
 ),
 
@@ -35,9 +63,9 @@ final as (
         '{{ grain }}' as grain,
         {{ instant_of_local("date_trunc('" ~ grain ~ "', operations.counted_date::timestamp)") }} as period_start,
         'ALL' as line_of_business,
-        sum(case when operations.is_in_time then 1 else 0 end)::numeric as numerator,
-        sum(case when operations.is_pending then 0 else 1 end)::numeric as denominator,
-        sum(case when operations.is_pending then 1 else 0 end)::bigint as pending,
+        sum(operations.in_time)::numeric as numerator,
+        sum(operations.counted)::numeric as denominator,
+        sum(operations.pending)::bigint as pending,
         build.build_id as _build_id
     from operations
     cross join build

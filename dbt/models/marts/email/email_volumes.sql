@@ -7,7 +7,7 @@
     post_hook="{{ index_on('(period_start) where not is_complete') }}",
 ) }}
 
-with {{ backlog_volumes('email', ['received', 'replied', 'transferred']) }},
+with {{ backlog_volumes('email', ['received', 'replied', 'transferred', 'due', 'in_time']) }},
 
 final as (
 
@@ -23,6 +23,8 @@ final as (
         received,
         replied,
         transferred,
+        due,
+        in_time as replied_in_time,
         wip_at_period_end,
         _build_id
     from dense

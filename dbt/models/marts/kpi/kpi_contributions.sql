@@ -137,32 +137,53 @@ repeats as (
 
 ),
 
-work_done as (
+-- What falls due counts when it does, whatever became of it: what nobody ever answered must not be left out.
+work_due as (
 
-    {% for code, channel, item_kind, hours in [('CALLBACKS_24H', 'callback', 'call-back', 24), ('EMAILS_48H', 'email', 'e-mail', 48)] -%}
+    {% for code, channel, item_kind in [('CALLBACKS_24H', 'callback', 'call-back'), ('EMAILS_48H', 'email', 'e-mail')] -%}
     select
         '{{ code }}' as kpi_code,
         null::text as grain,
         '{{ item_kind }}' as item_kind,
         contacts.source_id as item_id,
         contacts.line_of_business,
-        contacts.answered_at as counted_at,
-        case
-            when {{ whole_hours_between('contacts.queued_at', 'contacts.answered_at') }} < {{ hours }} then 1 else 0
-        end::numeric as numerator,
-        case when contacts.queued_at is null then 0 else 1 end::numeric as denominator,
+        coalesce({{ falls_due_at('contacts', channel) }}, contacts.received_at) as counted_at,
+        {{ is_answered_in_time('contacts', channel) }} as is_in_time,
+        coalesce(
+            {{ why_never_due('contacts', channel) | indent(8) }},
+            case when {{ falls_due_at('contacts', channel) }} >= build.as_of then 'Not due yet' end
+        ) as exclusion,
         {{ seconds_between('contacts.queued_at', 'contacts.answered_at') }} as measured_seconds,
-        case when contacts.queued_at is null then 'Nobody asked for it: it has no age' end as exclusion,
         contacts.record_version,
         contacts._file_id,
         contacts._line_number
     from {{ ref('fct_contacts') }} as contacts
+    cross join {{ ref('stg_ops__builds') }} as build
     where
         contacts.channel = '{{ channel }}'
         and contacts.direction = '{{ 'inbound' if channel == 'email' else 'outbound' }}'
-        and contacts.answered_at is not null
     {{ "union all" if not loop.last }}
     {% endfor %}
+
+),
+
+work_done as (
+
+    select
+        kpi_code,
+        grain,
+        item_kind,
+        item_id,
+        line_of_business,
+        counted_at,
+        case when exclusion is null and is_in_time then 1 else 0 end::numeric as numerator,
+        case when exclusion is null then 1 else 0 end::numeric as denominator,
+        measured_seconds,
+        exclusion,
+        record_version,
+        _file_id,
+        _line_number
+    from work_due
 
 ),
 
@@ -176,9 +197,10 @@ chats as (
         line_of_business,
         received_at as counted_at,
         case when is_answered and wait_seconds <= 60 then 1 else 0 end::numeric as numerator,
-        case when is_answered then 1 else 0 end::numeric as denominator,
+        case when is_answered and wait_seconds is not null then 1 else 0 end::numeric as denominator,
         wait_seconds as measured_seconds,
         case
+            when is_answered and wait_seconds is null then 'Nobody recorded when it joined the queue: its wait is not known'
             when is_answered then null
             when outcome = 'open' then 'Still open'
             else 'No agent accepted it'
@@ -205,7 +227,7 @@ slots as (
         null::numeric as measured_seconds,
         null::text as exclusion,
         null::bigint as record_version,
-        null::bigint as _file_id,
+        file_id as _file_id,
         null::bigint as _line_number
     from {{ ref('int_kpi_extract_slots') }}
 

@@ -2,26 +2,21 @@
 
 with files as (
 
+    -- Files that a build has taken in: a view that counted others would change between two builds.
     select
-        interface,
-        {{ local_date('file_stamp') }} as stamp_date,
-        rows_read,
-        rows_quarantined
-    from {{ ref('stg_ops__files') }}
-    where
-        file_stamp is not null
-        and state in ('loaded', 'quarantined')
+        files.interface,
+        {{ local_date('files.file_stamp') }} as stamp_date,
+        files.rows_read,
+        files.rows_quarantined
+    from {{ ref('stg_ops__files') }} as files
+    inner join {{ ref('stg_ops__build_files') }} as build_files on files.file_id = build_files.file_id
+    where files.file_stamp is not null
 
 ),
 
 missing as (
 
-    select
-        interface,
-        {{ local_date('emitted_after') }} as first_date,
-        {{ local_date('emitted_until') }} as last_date,
-        last_missing_sequence - first_missing_sequence + 1 as files_missing
-    from {{ ref('int_files_missing') }}
+    select * from {{ ref('int_files_missing') }}
 
 ),
 
@@ -29,7 +24,7 @@ days as (
 
     select
         interface,
-        stamp_date,
+        stamp_date as told_date,
         sum(rows_read) as rows_read,
         sum(rows_quarantined) as rows_quarantined
     from files
@@ -37,54 +32,65 @@ days as (
 
 ),
 
-periods as (
+-- A period may have lost every file of it, so that it is not enough to look where a file is stamped.
+missing_days as (
+
+    select
+        missing.interface,
+        missing.platform,
+        missing.first_missing_sequence,
+        missing.last_missing_sequence - missing.first_missing_sequence + 1 as files_missing,
+        told.day::date as told_date
+    from missing
+    cross join lateral {{ local_days('missing.emitted_after', 'missing.emitted_until') }} as told (day)
+
+),
+
+told as (
 
     {% for grain in kpi_grains() -%}
     select
         interface,
         '{{ grain }}' as grain,
-        date_trunc('{{ grain }}', stamp_date::timestamp) as local_start,
+        date_trunc('{{ grain }}', told_date::timestamp) as local_start,
         sum(rows_read) as rows_read,
         sum(rows_quarantined) as rows_quarantined,
-        max(stamp_date) as last_stamp_date
+        0::numeric as files_missing
     from days
+    group by interface, local_start
+    union all
+    select
+        interface,
+        '{{ grain }}' as grain,
+        local_start,
+        null::numeric as rows_read,
+        null::numeric as rows_quarantined,
+        sum(files_missing) as files_missing
+    from (
+        select distinct
+            interface,
+            platform,
+            first_missing_sequence,
+            files_missing,
+            date_trunc('{{ grain }}', told_date::timestamp) as local_start
+        from missing_days
+    ) as missing_once
     group by interface, local_start
     {{ "union all" if not loop.last }}
     {% endfor %}
 
 ),
 
-missing_in_periods as (
-
-    select
-        periods.interface,
-        periods.grain,
-        periods.local_start,
-        sum(missing.files_missing)::bigint as files_missing
-    from periods
-    inner join missing
-        on
-            periods.interface = missing.interface
-            and periods.local_start <= missing.last_date
-            and periods.last_stamp_date >= missing.first_date
-    group by periods.interface, periods.grain, periods.local_start
-
-),
-
 final as (
 
     select
-        periods.interface,
-        periods.grain,
-        {{ instant_of_local('periods.local_start') }} as period_start,
-        {{ ratio('periods.rows_quarantined', 'periods.rows_read') }} as quarantined_share,
-        coalesce(missing_in_periods.files_missing, 0) as missing_files
-    from periods
-    left join missing_in_periods
-        on
-            periods.interface = missing_in_periods.interface
-            and periods.grain = missing_in_periods.grain
-            and periods.local_start = missing_in_periods.local_start
+        interface,
+        grain,
+        {{ instant_of_local('local_start') }} as period_start,
+        {{ ratio('sum(rows_quarantined)', 'sum(rows_read)') }} as quarantined_share,
+        sum(files_missing)::bigint as missing_files
+    from told
+    group by interface, grain, local_start
 
 )
 

@@ -1,6 +1,12 @@
 {{ config(materialized='view') }}
 
-with reported as (
+with build as (
+
+    select * from {{ ref('stg_ops__builds') }}
+
+),
+
+reported as (
 
     select
         figures.*,
@@ -14,6 +20,9 @@ with reported as (
         ) as times_reported
     from {{ ref('stg_ops__kpi_reported_values') }} as figures
     inner join {{ ref('stg_ops__kpi_reports') }} as reports on figures.report_id = reports.report_id
+    cross join build
+    -- Seen from an instant before a report, what it said has not happened yet.
+    where reports.as_of <= build.as_of
 
 ),
 
@@ -74,7 +83,7 @@ restated as (
 
 caused as (
 
-    -- The files that were taken in since, and that tell about the period: its own days, and those that a KPI waits for afterwards.
+    -- The files that were taken in since, and that tell about the period: its own days, and those that a KPI looks ahead to.
     select
         restated.kpi_code,
         restated.grain,
@@ -92,10 +101,10 @@ caused as (
     inner join {{ ref('int_files_after_report') }} as touched
         on
             kpis.interface = touched.interface
-            and (restated.line_of_business = touched.line_of_business or (kpis.settles_after_days > 0 and touched.line_of_business = 'ALL'))
+            and (restated.line_of_business = touched.line_of_business or (kpis.looks_ahead_days > 0 and touched.line_of_business = 'ALL'))
             and restated.reported_build_id < touched.taken_in_by_build_id
             and touched.touched_date >= {{ local_date('restated.period_start') }}
-            and touched.touched_date < {{ local_date(end_of_period('restated.grain', 'restated.period_start')) }} + kpis.settles_after_days
+            and touched.touched_date < {{ local_date(end_of_period('restated.grain', 'restated.period_start')) }} + kpis.looks_ahead_days
     inner join {{ ref('stg_ops__files') }} as files on touched.file_id = files.file_id
     group by
         restated.kpi_code, restated.grain, restated.period_start, restated.line_of_business, files.file_name, files.sha256,
@@ -125,8 +134,9 @@ final as (
         coalesce(causes.files_count, 0) as caused_by_files_count,
         coalesce(causes.files, '[]'::jsonb) as caused_by_files,
         case
-            when causes.files_count > 0 then 'records'
+            when restated.reported_rule_version <> restated.current_rule_version and causes.files_count > 0 then 'rules_and_records'
             when restated.reported_rule_version <> restated.current_rule_version then 'rules'
+            when causes.files_count > 0 then 'records'
             else 'reference_data'
         end as cause
     from restated

@@ -38,37 +38,9 @@ of_files as (
 
 ),
 
-reported as (
+heard as (
 
-    select
-        kpi_code,
-        grain,
-        period_start,
-        line_of_business,
-        min(report_id) as first_report_id
-    from {{ ref('stg_ops__kpi_reported_values') }}
-    group by kpi_code, grain, period_start, line_of_business
-
-),
-
-first_reported as (
-
-    select
-        reported.kpi_code,
-        reported.grain,
-        reported.period_start,
-        reported.line_of_business,
-        figures.value,
-        reports.reported_at
-    from reported
-    inner join {{ ref('stg_ops__kpi_reported_values') }} as figures
-        on
-            reported.kpi_code = figures.kpi_code
-            and reported.grain = figures.grain
-            and reported.period_start = figures.period_start
-            and reported.line_of_business = figures.line_of_business
-            and reported.first_report_id = figures.report_id
-    inner join {{ ref('stg_ops__kpi_reports') }} as reports on reported.first_report_id = reports.report_id
+    select * from {{ ref('int_kpi_files_heard') }}
 
 ),
 
@@ -78,19 +50,37 @@ defined as (
         components.*,
         {{ local_date('components.period_start') }} as period_date,
         {{ end_of_period('components.grain', 'components.period_start') }} as period_end,
+        of_files.quarantined_share,
+        -- The raw feed is a ledger of our own, of which nothing can be missing.
+        case when kpis.interface <> 'raw_feed' then coalesce(of_files.missing_files, 0) end as missing_files,
+        coalesce(of_files.missing_files, 0) = 0 as is_complete,
+        heard.heard_until,
         kpis.name as kpi_name,
         kpis.unit,
         kpis.direction,
         kpis.interface,
         kpis.settles_after_days,
+        kpis.waits_at_most_days,
         kpis.definition_version
     from components
-    -- The definition as it stood on the first day of the period.
-    inner join kpis
-        on
-            components.kpi_code = kpis.kpi_code
+    -- The definition as it stood on the first day of the period. One for each row: of a join over a range of dates PostgreSQL expects next
+    -- to nothing, and would then compare all rows with all.
+    cross join lateral (
+        select *
+        from kpis
+        where
+            kpis.kpi_code = components.kpi_code
             and {{ local_date('components.period_start') }} >= kpis.valid_from
             and {{ local_date('components.period_start') }} < coalesce(kpis.valid_to, date '9999-12-31')
+        order by kpis.valid_from
+        limit 1
+    ) as kpis
+    left join heard on kpis.interface = heard.interface
+    left join of_files
+        on
+            kpis.interface = of_files.interface
+            and components.grain = of_files.grain
+            and components.period_start = of_files.period_start
 
 ),
 
@@ -99,14 +89,21 @@ measured as (
     select
         defined.*,
         build.as_of,
-        defined.period_end + defined.settles_after_days * interval '24 hours' <= build.as_of as is_final,
+        -- Not before its data have come; but one call that never gets its wrap, or a file that never comes, must not hold it for ever.
+        {{ days_of_24_hours_after('defined.period_end', 'defined.settles_after_days') }} <= build.as_of
+        and (
+            (defined.pending = 0 and defined.is_complete and coalesce(defined.heard_until >= defined.period_end, false))
+            or {{ days_of_24_hours_after('defined.period_end', 'defined.waits_at_most_days') }} <= build.as_of
+        ) as is_final,
         {{ ratio('defined.numerator', 'defined.denominator') }} as value,
         coalesce(own.target, of_all.target) as target,
         coalesce(own.threshold, of_all.threshold) as threshold,
         -- A credit is due once, for the line that has points of its own.
         coalesce(own.points_missed, 0) as points_missed,
         coalesce(own.points_critical, 0) as points_critical,
-        defined.definition_version || '.' || coalesce(own.target_version, of_all.target_version, 0) as rule_version
+        -- A target of a line's own is another rule than that of all, whatever their numbers.
+        defined.definition_version || '.' || coalesce(own.target_version, of_all.target_version, 0)
+        || case when own.line_of_business <> 'ALL' then '.' || own.line_of_business else '' end as rule_version
     from defined
     cross join build
     left join targets as own
@@ -145,8 +142,9 @@ in_runs as (
 
     select
         *,
-        status in ('missed', 'critical') as is_failure,
-        sum(case when status = 'met' then 1 else 0 end) over (
+        -- A period that is still running, or may yet change, neither counts nor ends a run.
+        is_final and status in ('missed', 'critical') as is_failure,
+        sum(case when is_final and status = 'met' then 1 else 0 end) over (
             partition by kpi_code, grain, line_of_business order by period_start
         ) as periods_met_before
     from judged
@@ -186,6 +184,7 @@ final as (
             else 0
         end as consecutive_failures,
         in_runs.is_final,
+        in_runs.is_complete,
         in_runs.pending,
         in_runs.rule_version,
         first_reported.value as first_reported_value,
@@ -193,28 +192,32 @@ final as (
         of_calls.unmapped_share,
         of_calls.uncoded_share,
         of_calls.without_number_share,
-        of_files.quarantined_share,
-        of_files.missing_files,
+        in_runs.quarantined_share,
+        in_runs.missing_files,
         in_runs.as_of,
         in_runs._build_id
     from in_runs
-    left join first_reported
-        on
-            in_runs.kpi_code = first_reported.kpi_code
-            and in_runs.grain = first_reported.grain
-            and in_runs.period_start = first_reported.period_start
-            and in_runs.line_of_business = first_reported.line_of_business
+    -- Looked up by its key, row by row.
+    left join lateral (
+        select
+            figures.value,
+            reports.reported_at
+        from {{ ref('stg_ops__kpi_reported_values') }} as figures
+        inner join {{ ref('stg_ops__kpi_reports') }} as reports on figures.report_id = reports.report_id
+        where
+            figures.kpi_code = in_runs.kpi_code
+            and figures.grain = in_runs.grain
+            and figures.period_start = in_runs.period_start
+            and figures.line_of_business = in_runs.line_of_business
+        order by figures.report_id
+        limit 1
+    ) as first_reported on true
     left join of_calls
         on
             in_runs.interface = 'telephony_call'
             and in_runs.grain = of_calls.grain
             and in_runs.period_start = of_calls.period_start
             and in_runs.line_of_business = of_calls.line_of_business
-    left join of_files
-        on
-            in_runs.interface = of_files.interface
-            and in_runs.grain = of_files.grain
-            and in_runs.period_start = of_files.period_start
 
 )
 

@@ -7,7 +7,7 @@
     post_hook="{{ index_on('(period_start) where not is_complete') }}",
 ) }}
 
-with {{ backlog_volumes('callback', ['generated', 'attempts', 'connected', 'cancelled', 'expired']) }},
+with {{ backlog_volumes('callback', ['generated', 'attempts', 'connected', 'cancelled', 'expired', 'due', 'in_time']) }},
 
 final as (
 
@@ -26,6 +26,8 @@ final as (
         connected,
         cancelled,
         expired,
+        due,
+        in_time as reached_in_time,
         wip_at_period_end,
         _build_id
     from dense
