@@ -1,15 +1,18 @@
-"""An instance whose Superset shows simulated calls, and people who log in to it."""
+"""An instance whose Superset shows simulated contacts and reported KPIs, and people who log in to it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 from rich.console import Console
 
 from dashboards.tooling.deploy import DeployResult, deploy
+from delivery.kpis.freeze import freeze
+from expectations.gates import check
 from infra import local
 from infra.settings import Settings
 from infra.simulator import simulate
@@ -19,6 +22,8 @@ from transformation.build import build
 LAST_DAY = date(2026, 4, 1)  # the days hold the Sunday on which the clocks go forward
 DAYS = 6
 AS_OF = datetime(2026, 4, 1, 23, tzinfo=UTC)  # London midnight after the last day
+CHANNELS = ("webchat_session", "email_message", "text_message", "callback_event", "complaint", "wip_extract")
+LATE = "*_20260330T1[0-4]*"  # names of files of calls that come after March was reported
 
 
 @dataclass
@@ -69,24 +74,42 @@ class Visitor:
 def shown(tmp_path_factory, make_settings):
     home = tmp_path_factory.mktemp("dashboards")
     settings = make_settings(home)
-    files = home / "simulated"
     try:
         local.up(settings, ["superset"], report=print)
-        simulate(
-            files,
-            days=DAYS,
-            seed=11,
-            calls_per_day=400,
-            last_day=LAST_DAY,
-            bad_row_share=0,
-            interfaces=["telephony_call"],
-        )
-        ingest(settings, "telephony_call", str(files), console=Console(quiet=True))
-        result = build(settings, as_of=AS_OF, report=print)
-        assert result.succeeded, result.as_text()
+        fill(settings, home / "simulated", home / "late")
         yield Shown(settings, local.url(settings, "superset"), deploy(settings))
     finally:
         local.down(settings, None, report=print)
+
+
+def fill(settings: Settings, files: Path, late: Path) -> None:
+    """Six days of every channel. March is reported before some files of calls have come: it is then restated."""
+    simulate(
+        files,
+        days=DAYS,
+        seed=11,
+        calls_per_day=400,
+        last_day=LAST_DAY,
+        bad_row_share=0,
+        interfaces=["telephony_call", *CHANNELS],
+        wip_applications=200,
+        wip_extracts=20,
+    )
+    late.mkdir()
+    held_back = [path.rename(late / path.name) for path in files.glob(f"telephony_call{LATE}")]
+    assert held_back
+    for interface in ("telephony_call", *CHANNELS):
+        ingest(settings, interface, str(files), console=Console(quiet=True))
+    _build(settings)
+    check(settings, None)
+    assert freeze(settings, "pack").first
+    ingest(settings, "telephony_call", str(late), console=Console(quiet=True))
+    _build(settings)
+
+
+def _build(settings: Settings) -> None:
+    result = build(settings, as_of=AS_OF, report=print)
+    assert result.succeeded, result.as_text()
 
 
 @pytest.fixture(scope="session")
