@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -119,12 +120,13 @@ def admin(shown):
 
 @pytest.fixture(scope="session")
 def visitor(shown, admin):
-    """`visitor("Analyst")`: a new person with that role."""
+    """`visitor("Analyst")`: somebody with that role, who has just logged in."""
 
-    def make(role: str) -> Visitor:
+    @cache
+    def person(role: str) -> tuple[str, str]:
         (number,) = [one["id"] for one in admin.list("security/roles") if one["name"] == role]
         name = role.lower().replace(" ", "_")
-        person = {
+        described = {
             "username": name,
             "first_name": name,
             "last_name": "of a test",
@@ -133,11 +135,11 @@ def visitor(shown, admin):
             "password": f"secret-of-{name}",
             "roles": [number],
         }
-        answer = admin.client.post("/security/users/", json=person)
+        answer = admin.client.post("/security/users/", json=described)
         assert answer.status_code == 201, answer.text
-        return Visitor(shown.address, name, f"secret-of-{name}")
+        return name, f"secret-of-{name}"
 
-    return make
+    return lambda role: Visitor(shown.address, *person(role))
 
 
 @pytest.fixture(scope="session")
