@@ -80,6 +80,10 @@ class Page:
         text = self.card(name).locator(".header-line").inner_text()
         return int(text.replace(",", ""))
 
+    def shows(self, name: str, text: str) -> None:
+        """Wait until a chart shows this text: it is drawn a moment after its data are there."""
+        self.card(name).get_by_text(text).first.wait_for()
+
     def card(self, name: str) -> sync_api.Locator:
         """A chart on the dashboard, title and all."""
         title = re.compile(f"^{re.escape(name)}$")
@@ -105,25 +109,25 @@ class Page:
 
 
 @contextmanager
-def opened_by(address: str, username: str, password: str, slug: str, height: int) -> Iterator[Page]:
+def opened_by(
+    chromium: sync_api.Browser, address: str, username: str, password: str, slug: str, height: int
+) -> Iterator[Page]:
     """The dashboard, just opened by somebody, in a window high enough for the whole of it."""
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1500, "height": height}, locale="en-GB")
-        page.set_default_timeout(PATIENCE)
-        seen = Page(page, address)
-        seen.watch()
-        page.goto(f"{address}/login/")
-        page.locator("[data-test=username-input]").fill(username)
-        page.locator("[data-test=password-input]").fill(password)
-        page.locator("[data-test=login-button]").click()
-        page.wait_for_url("**/superset/welcome/**")
-        seen.after(
-            len(charts_of(slug)) + lists_of(slug),
-            lambda: page.goto(f"{address}/superset/dashboard/{slug}/"),
-        )
-        yield seen
-        browser.close()
+    page = chromium.new_page(viewport={"width": 1500, "height": height}, locale="en-GB")
+    page.set_default_timeout(PATIENCE)
+    seen = Page(page, address)
+    seen.watch()
+    page.goto(f"{address}/login/")
+    page.locator("[data-test=username-input]").fill(username)
+    page.locator("[data-test=password-input]").fill(password)
+    page.locator("[data-test=login-button]").click()
+    page.wait_for_url("**/superset/welcome/**")
+    seen.after(
+        len(charts_of(slug)) + lists_of(slug),
+        lambda: page.goto(f"{address}/superset/dashboard/{slug}/"),
+    )
+    yield seen
+    page.context.close()
 
 
 def assert_drawn(seen: Page, slug: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -41,14 +42,26 @@ class Visitor:
 
     def __init__(self, address: str, username: str, password: str) -> None:
         self.client = httpx.Client(base_url=f"{address}/api/v1", timeout=60)
-        login = {"username": username, "password": password, "provider": "db"}
-        answer = self.client.post("/security/login", json=login)
-        answer.raise_for_status()
-        self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self._login = {"username": username, "password": password, "provider": "db"}
+        self._log_in()
         token = self.client.get("/security/csrf_token/")
         if token.is_success:  # who may do nothing gets no token either
             self.client.headers["X-CSRFToken"] = token.json()["result"]
         self.client.headers["Referer"] = address
+        self.client.event_hooks["request"].append(self._stay_logged_in)
+
+    def _log_in(self) -> None:
+        address = f"{self.client.base_url}security/login"
+        answer = httpx.post(address, json=self._login, timeout=60)
+        answer.raise_for_status()
+        self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self._since = time.monotonic()
+
+    def _stay_logged_in(self, request: httpx.Request) -> None:
+        """Superset forgets somebody after 15 minutes, and a busy machine takes longer for all tests."""
+        if time.monotonic() - self._since > 600:
+            self._log_in()
+            request.headers["Authorization"] = self.client.headers["Authorization"]
 
     def list(self, kind: str) -> list[dict]:
         """All items of a kind that this person may see."""
@@ -140,6 +153,17 @@ def visitor(shown, admin):
         return name, f"secret-of-{name}"
 
     return lambda role: Visitor(shown.address, *person(role))
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One browser for every page: Playwright runs once in a process."""
+    from tests.dashboards.browser import CHROMIUM, sync_api
+
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ CHARTS = charts_of("inbound-calls")
 
 
 @pytest.fixture(scope="module")
-def opened(shown):
+def opened(shown, chromium):
     """The dashboard, just opened by the administrator."""
     password = shown.settings.superset_password.get_secret_value()
-    with opened_by(shown.address, "admin", password, "inbound-calls", 4300) as seen:
+    with opened_by(chromium, shown.address, "admin", password, "inbound-calls", 4300) as seen:
         yield seen
 
 

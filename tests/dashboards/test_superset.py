@@ -601,8 +601,10 @@ def test_a_contract_manager_sees_no_single_contact_in_any_way(admin, visitor, ta
     pretended = {
         "a query of their own": question,
         "as a chart of the KPIs": as_part_of(question, dashboards["kpis"], charts["Met"]),
-        "as a chart of the explanation": as_part_of(question, hidden, charts["Above the line"]),
-        "its chart, as if on the KPIs": as_part_of(question, dashboards["kpis"], charts["Above the line"]),
+        "as a chart of the explanation": as_part_of(question, hidden, charts["Above the line, added up"]),
+        "its chart, as if on the KPIs": as_part_of(
+            question, dashboards["kpis"], charts["Above the line, added up"]
+        ),
     }
     answers = {name: manager.client.post("/chart/data", json=asked) for name, asked in pretended.items()}
     assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(answers, 403)
