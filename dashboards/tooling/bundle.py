@@ -7,7 +7,7 @@ chart. Superset is not needed for any of it.
 Counting twice. The marts hold every grain in one table, and `ALL` beside the lines, so that a plain sum can count one
 call many times. A dataset therefore states a condition, `figures_only_when`, that holds when the rows at hand are of
 one kind, and each of its metrics gives nothing when it does not. Its measure columns are not offered at all, so that
-the menus have no other way to a figure.
+the menus have no other way to a figure. Only a dataset with one row for each contact states none.
 """
 
 from __future__ import annotations
@@ -101,16 +101,14 @@ def _address(warehouse: URL) -> str:
 
 def _complete_dataset(asset: dict[str, Any], warehouse: URL, defaults: dict[str, Any]) -> dict[str, Any]:
     """Add the catalog, without which schema permissions do not match, and guard each metric against counting twice."""
-    condition = asset["figures_only_when"]
-    metrics = [
-        defaults["metrics"]
-        | metric
-        | {"expression": f"CASE WHEN {condition} THEN {metric['expression']} END"}
-        for metric in asset["metrics"]
-    ]
+    condition = asset.get("figures_only_when")
+    metrics = [defaults["metrics"] | metric for metric in asset["metrics"]]
+    if condition:
+        for metric in metrics:
+            metric["expression"] = f"CASE WHEN {condition} THEN {metric['expression']} END"
     columns = [defaults["columns"] | column for column in asset["columns"]]
     complete = asset | {"catalog": warehouse.database, "columns": columns, "metrics": metrics}
-    del complete["figures_only_when"]
+    complete.pop("figures_only_when", None)
     return complete
 
 

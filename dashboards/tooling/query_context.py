@@ -7,6 +7,7 @@ others.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 _SERIES = ("echarts_timeseries_line", "echarts_timeseries_bar")
@@ -35,7 +36,7 @@ def query_context(params: dict[str, Any]) -> dict[str, Any]:
         raise UnknownChartKindError(
             f"The query of a chart of kind {kind!r} is not known. Add it to {__name__}."
         )
-    metrics = params["metrics"] if "metrics" in params else [params["metric"]]
+    metrics = _metrics(params)
     query = {
         "filters": _filters(params),
         "extras": {"having": _having(params), "where": ""},
@@ -56,6 +57,13 @@ def query_context(params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _metrics(params: dict[str, Any]) -> list[str] | None:
+    """Names of metrics; None for a table of rows as they are, which adds up nothing."""
+    if params.get("query_mode") == "raw":
+        return None
+    return list(params["metrics"]) if "metrics" in params else [params["metric"]]
+
+
 def _filters(params: dict[str, Any]) -> list[dict[str, Any]]:
     """The chart's own filters, and after them the values that its dashboard starts with."""
     own = [
@@ -74,6 +82,8 @@ def _having(params: dict[str, Any]) -> str:
 def _columns(params: dict[str, Any]) -> list[Any]:
     if params["viz_type"] == "pivot_table_v2":
         return [*params["groupbyColumns"], *params["groupbyRows"]]
+    if params.get("query_mode") == "raw":
+        return list(params["all_columns"])
     if params["viz_type"] not in _SERIES:
         return list(params.get("groupby", []))
     axis = {
@@ -87,8 +97,10 @@ def _columns(params: dict[str, Any]) -> list[Any]:
     return [axis, *params["groupby"]]
 
 
-def _order(params: dict[str, Any], metrics: list[str]) -> list[list[Any]]:
+def _order(params: dict[str, Any], metrics: list[str] | None) -> list[list[Any]]:
     """What decides which rows are kept when there are more than the limit: the sort metric, or the first metric."""
+    if metrics is None:
+        return [json.loads(one) for one in params["order_by_cols"]]
     if params["viz_type"] == "big_number_total":
         return []
     return [[params.get("timeseries_limit_metric", metrics[0]), not params.get("order_desc", True)]]
