@@ -31,7 +31,6 @@ from infra.simulator import simulate
 from ingestion.contract import interfaces
 from ingestion.raw_tables import ensure_raw_tables
 from ingestion.run import ingest
-from tests.integration.test_backlog_equals_oracle import new_house
 from tests.integration.test_contacts_equal_oracle import START, WIP_COLUMNS, House, Outside, at, write
 from tests.oracle.annex_b import AnnexB
 from tests.oracle.compare import assert_equal_rows
@@ -41,7 +40,6 @@ from tests.oracle.records import read_folder
 from tests.oracle.reference import from_seeds
 from transformation.build import build
 
-__all__ = ["new_house"]
 pytestmark = pytest.mark.services
 
 AS_OF = datetime(2026, 6, 15, tzinfo=UTC)
