@@ -55,8 +55,9 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """A full extract that is loaded: its place among all, its name, and how many rows it has."""
+    """A full extract that is loaded: which file it is, its place among all, its name, and how many rows it has."""
 
+    file_id: int
     position: str
     name: str
     rows: int
@@ -73,7 +74,7 @@ def current_extract(connection: Connection, interface: str) -> Extract | None:
     if row is None:
         return None
     stamp, sequence, file_id, name, rows = row
-    return Extract(f"{FileName(name, None, stamp, sequence).position}_{file_id:012d}", name, rows)
+    return Extract(file_id, f"{FileName(name, None, stamp, sequence).position}_{file_id:012d}", name, rows)
 
 
 def is_released(connection: Connection, file_id: int) -> bool:

@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg import Connection
+
 from infra.postgres import connect
 from infra.settings import Settings
 from ingestion import ledger
+from ingestion.contract import load_contract
 
 
 @dataclass(frozen=True)
@@ -130,14 +133,29 @@ def retry(settings: Settings, file: str, *, release: bool = False) -> list[Ledge
         The deliveries that the next ingest looks at again.
 
     Raises:
-        ValueError: The ledger knows no such file, or it has nothing in quarantine.
+        ValueError: The ledger knows no such file, it has nothing in quarantine, or it is an extract whose time is over.
     """
     again = [each for each in _find(settings, file) if each.is_refused]
     if not again:
         raise ValueError(f"{file} has nothing in quarantine.")
     with connect(settings) as connection:
+        overtaken = {each.file_id: newer for each in again if (newer := _overtaken_by(connection, each))}
+        again = [each for each in again if each.file_id not in overtaken]
+        if not again:
+            raise ValueError(
+                f"{file} was loaded and {min(overtaken.values())} is the current extract now: an older one cannot be "
+                "loaded again, because an extract replaces the one before it. What was loaded of it stays."
+            )
         ledger.retry(connection, [each.file_id for each in again], release=release)
     return again
+
+
+def _overtaken_by(connection: Connection, file: LedgerFile) -> str | None:
+    """The current extract, if the file is one that was loaded before it: tried again, it would be held as stale."""
+    if file.state == "quarantined" or load_contract(file.interface).record_kind != "snapshot":
+        return None
+    current = ledger.current_extract(connection, file.interface)
+    return current.name if current is not None and current.file_id != file.file_id else None
 
 
 def _find(settings: Settings, file: str) -> list[LedgerFile]:

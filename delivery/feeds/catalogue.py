@@ -22,6 +22,9 @@ CONTRACTS = CHECKOUT / "dbt" / "models" / "feeds" / "_feeds__models.yml"
 PARTITION = "local_date"
 """Every feed is partitioned by the local date (Europe/London) that its row belongs to."""
 
+LOAD_BATCH = "load_batch_id"
+"""Column of the view of a raw feed that stays here: the load that brought the row (`_batch_id` in raw)."""
+
 _SECONDS = "numeric(18,6)"  # exact to the microsecond
 _RATE = "numeric(18,9)"  # between 0 and 1
 
@@ -65,7 +68,7 @@ class Feed:
         name: Path of its Delta table in the bucket, and its transaction id there.
         model: dbt model, a view in the schema `feeds`, whose contract gives the columns.
         order_by: Columns that put the rows of a batch in one definite order.
-        interface: A raw feed publishes each file of this interface once. Empty for an aggregate feed.
+        interface: A raw feed publishes each row of the files of this interface once. Empty for an aggregate feed.
         key: An aggregate feed publishes a row of this identity again when its content changes. Empty for a
             raw feed.
     """
@@ -88,15 +91,16 @@ class Feed:
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """Columns of the view, in order."""
+        """Columns of the view that are published, in order."""
         return tuple(
             Column(each["name"], _published_type(each["name"], each["data_type"]), each["description"])
             for each in _contracts()[self.model]["columns"]
+            if each["name"] != LOAD_BATCH
         )
 
     @cached_property
     def pinned_columns(self) -> tuple[Column, ...]:
-        """What a batch holds of a row: the columns of the view, and whether the row was withdrawn."""
+        """What a batch holds of a row: the published columns, and whether the row was withdrawn."""
         return (*self.columns, IS_WITHDRAWN) if self.key else self.columns
 
     @cached_property

@@ -1,6 +1,6 @@
 """What each feed has published, and what it publishes next: the half of the protocol that lives in Postgres.
 
-A batch is pinned when it is planned. A raw feed pins file ids, whose rows never change. An aggregate feed
+A batch is pinned when it is planned. A raw feed pins loads of files, whose rows never change. An aggregate feed
 pins the rows themselves, because a build may change the mart before the batch lands. So a batch has the same
 content however often it is written, and a planned batch is always finished before the next one is planned.
 
@@ -19,7 +19,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
-from delivery.feeds.catalogue import PARTITION, Column, Feed
+from delivery.feeds.catalogue import LOAD_BATCH, PARTITION, Column, Feed
 
 MAX_BATCH_ROWS = 250_000
 """A longer backlog goes out as several batches, so that memory stays bounded. A file is never split."""
@@ -28,8 +28,8 @@ _LOCK_CLASS = 7_205_003  # any fixed number: the advisory locks of feeds
 _FETCH_ROWS = 20_000
 
 
-class MartMovedOnError(RuntimeError):
-    """A build that has not passed the release gate has already changed rows of the mart."""
+class FeedWaitsError(RuntimeError):
+    """A feed has to wait for the next release; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def plan(connection: psycopg.Connection, feed: Feed, build_id: int, above: int) 
         The batch; None if there is nothing to publish.
 
     Raises:
-        MartMovedOnError: An aggregate feed has to wait for the next release.
+        FeedWaitsError: A build that has not passed the release gate has already changed rows of the mart.
     """
     planned = None
     with connection.transaction(), connection.cursor(row_factory=class_row(Batch)) as cursor:
@@ -136,11 +136,23 @@ def plan(connection: psycopg.Connection, feed: Feed, build_id: int, above: int) 
 
 
 def _pin_files(connection: psycopg.Connection, feed: Feed, feed_version: int, build_id: int) -> int:
-    """Take the files that released builds have taken in and this feed has not, the oldest first; how many."""
-    return connection.execute(
+    """Take the files that released builds have taken in and this feed has not, the oldest first.
+
+    A file that is loaded again is taken in by a later build. Then only its loads that are in no batch yet are
+    pinned, and they may hold no row.
+
+    Returns:
+        How many files were pinned.
+    """
+    statement = SQL(
         """
-        insert into ops.feed_files (feed, file_id, feed_version)
-        select %(feed)s, file_id, %(version)s
+        insert into ops.feed_files (feed, file_id, feed_version, load_batches)
+        select %(feed)s, file_id, %(version)s, array(
+            select {load_batch} from {relation} as there where there.file_id = waiting.file_id
+            except
+            select unnest(load_batches) from ops.feed_files as done
+            where done.feed = %(feed)s and done.file_id = waiting.file_id
+        )
         from (
             select
                 files.file_id,
@@ -152,11 +164,16 @@ def _pin_files(connection: psycopg.Connection, feed: Feed, feed_version: int, bu
                 and builds.state = 'succeeded' and builds.build_id <= %(build)s
                 and not exists (
                     select from ops.feed_files as done
+                    inner join ops.feed_batches as batches using (feed, feed_version)
                     where done.feed = %(feed)s and done.file_id = files.file_id
+                        and batches.build_id >= taken.build_id
                 )
         ) as waiting
         where rows_before < %(limit)s
-        """,
+        """
+    )
+    return connection.execute(
+        statement.format(load_batch=Identifier(LOAD_BATCH), relation=SQL(feed.relation)),
         {
             "feed": feed.name,
             "version": feed_version,
@@ -192,7 +209,7 @@ def _pin_rows(connection: psycopg.Connection, feed: Feed, feed_version: int, bui
         SQL("select build_id from {relation} where build_id > %(build)s limit 1").format(**names), parameters
     ).fetchone()
     if unreleased is not None:
-        raise MartMovedOnError(
+        raise FeedWaitsError(
             f"{feed.name} waits: build {unreleased[0]} has changed its rows "
             "and has not passed the release gate yet."
         )
@@ -270,14 +287,35 @@ def _names(feed: Feed) -> dict[str, Composable]:
 # --- Reading --------------------------------------------------------------------------------
 
 
+def hold_still(connection: psycopg.Connection, feed: Feed, batch: Batch) -> None:
+    """Let a new transaction see one state of the warehouse, which has the whole batch in it.
+
+    Raises:
+        FeedWaitsError: A file of the batch was loaded again, and its rows are seen again only after the next build.
+    """
+    connection.execute("set transaction isolation level repeatable read")
+    away = connection.execute(
+        "select files.name from ops.feed_files as pinned inner join ops.files as files using (file_id) "
+        "where pinned.feed = %s and pinned.feed_version = %s and not exists ("
+        "select from ops.build_files as taken where taken.file_id = pinned.file_id) limit 1",
+        (feed.name, batch.feed_version),
+    ).fetchone()
+    if away is not None:
+        raise FeedWaitsError(
+            f"{feed.name} waits for the next build, which takes in {away[0]}: it was loaded again."
+        )
+
+
 def read_rows(connection: psycopg.Connection, feed: Feed, batch: Batch) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the rows of a planned batch, in the feed's order and columns, in chunks. Needs a transaction."""
     source: Composable = _outbox(feed)
     if not feed.key:
         source = SQL(
             "{} where file_id = any(array("
-            "select file_id from ops.feed_files where feed = %(feed)s and feed_version = %(version)s))"
-        ).format(SQL(feed.relation))
+            "select file_id from ops.feed_files where feed = %(feed)s and feed_version = %(version)s)) "
+            "and (file_id, {}) in (select file_id, unnest(load_batches) "
+            "from ops.feed_files where feed = %(feed)s and feed_version = %(version)s)"
+        ).format(SQL(feed.relation), Identifier(LOAD_BATCH))
     statement = SQL("select {}, %(version)s::bigint, %(planned_at)s::timestamptz from {} order by {}").format(
         _casts(feed.pinned_columns), source, SQL(", ").join(map(Identifier, feed.order_by))
     )

@@ -114,7 +114,7 @@ class _Publisher:
                     table = self.bring(batch, table)
                     rows += self.record(batch, table)
                     batches += 1
-            except ledger.MartMovedOnError as error:
+            except ledger.FeedWaitsError as error:
                 waiting = str(error)
         return PublishedFeed(self.feed.name, self.address, batches, rows, self.version_in(table), waiting)
 
@@ -163,6 +163,8 @@ class _Publisher:
         try:
             table = table or self.create_table()
             self.write(batch, table)
+        except ledger.FeedWaitsError:
+            raise
         except Exception as error:  # whatever it was, only the table knows whether the commit landed
             table = self.open_table()
             if table is None or self.version_in(table) != batch.feed_version:
@@ -191,6 +193,7 @@ class _Publisher:
         came since.
         """
         with self.connection.transaction():
+            ledger.hold_still(self.connection, self.feed, batch)
             write_deltalake(
                 table,
                 pa.RecordBatchReader.from_batches(self.feed.schema, self.record_batches(batch)),

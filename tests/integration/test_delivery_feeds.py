@@ -10,7 +10,7 @@ import pytest
 
 from delivery.feeds import ledger
 from delivery.feeds.catalogue import ANNEX_B_CALLS, CALL_LEGS, CALLS, FEEDS
-from delivery.feeds.publish import PublishedFeed, publish
+from delivery.feeds.publish import PublishedFeed, _Publisher, publish
 from delivery.feeds.release import ReleaseRefusedError
 from infra.s3 import s3_client
 from tests.fixtures.feed_world import World, world
@@ -138,6 +138,47 @@ def test_a_backlog_goes_out_in_batches_of_whole_files(world: World, monkeypatch:
     assert published["raw/calls"].rows == len(world.rows(CALLS)) == 16
     assert {row["calls_received"] for row in world.rows(ANNEX_B_CALLS)} == set(range(12))
     assert quietly(world)["raw/calls"].batches == 0
+
+
+def test_a_file_that_is_loaded_again_brings_only_what_is_new(world: World) -> None:
+    first, second = world.file(4), world.file(2)
+    world.release()
+    assert quietly(world)["raw/calls"].rows == 6
+    world.load_again(first, 3)
+    world.load_again(first, 2)
+    assert quietly(world)["raw/calls"].batches == 0, "No build has taken it in since."
+    world.release()
+    assert (quietly(world)["raw/calls"].rows, len(world.rows(CALL_LEGS))) == (5, 6)
+    assert [row["file_id"] for row in world.rows(CALLS) if row["feed_version"] == 2] == [first] * 5
+    world.load_again(second, 0)
+    world.release()
+    assert quietly(world)["raw/calls"].rows == 0, "It brought nothing."
+    assert quietly(world)["raw/calls"].batches == 0
+    assert len(world.rows(CALLS)) == len({row["record_hash"] for row in world.rows(CALLS)}) == 11
+
+
+def test_a_planned_batch_waits_for_a_file_that_is_loaded_again_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are out of sight until a build has taken it in again: without them the batch would not be whole."""
+    monkeypatch.setattr("delivery.feeds.publish.FEEDS", (CALLS,))
+    file_id = world.file(4)
+    world.release()
+    with monkeypatch.context() as patched:
+        patched.setattr(_Publisher, "bring", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            quietly(world)
+    world.load_again(file_id, 1)
+    (name,) = world.file_names
+    waiting = quietly(world)["raw/calls"]
+    assert (waiting.batches, waiting.waiting) == (
+        0,
+        f"raw/calls waits for the next build, which takes in {name}: it was loaded again.",
+    )
+    assert world.batches(CALLS) == [(1, "planned", None)]
+    world.release()
+    assert quietly(world)["raw/calls"].rows == 5
+    assert world.batches(CALLS) == [(1, "committed", 4), (2, "committed", 1)]
 
 
 def test_files_are_partitioned_by_local_date_one_each_per_batch(world: World) -> None:

@@ -305,6 +305,18 @@ def test_a_released_extract_that_was_overtaken_is_stale(inbox: Inbox) -> None:
     assert set(inbox.current().values()) == {"newer"}
 
 
+def test_a_loaded_extract_that_was_overtaken_is_not_tried_again(inbox: Inbox) -> None:
+    inbox.send(0, extract(range(40), "old").replace(b"online", b"phone", 1))
+    inbox.send(1, extract(range(40), "newer"))
+    before = inbox.current()
+    with pytest.raises(
+        ValueError, match=f"{name_of(WIP, 1)} is the current extract now: an older one cannot be"
+    ):
+        retry(inbox.settings, name_of(WIP, 0))
+    assert inbox.poll().files("known") == 2
+    assert inbox.rule(0) == ("loaded", None) and inbox.current() == before
+
+
 def test_the_current_extract_stays_current_while_it_waits_to_be_tried_again(inbox: Inbox) -> None:
     inbox.send(0, extract(range(40), "old"))
     inbox.send(5, extract(range(40), "now").replace(b"online", b"phone", 1))

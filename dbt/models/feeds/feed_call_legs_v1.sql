@@ -23,7 +23,8 @@ final as (
         legs.transfer_mode,
         legs.reason_codes::text as reason_codes,
         {{ local_date('versions.received_at') }} as local_date,
-        versions._file_id as file_id
+        versions._file_id as file_id,
+        versions._batch_id as load_batch_id
     from versions
     cross join lateral {{ json_objects('versions.legs', [
         ('leg_no', 'integer'), ('queue', 'text'), ('queued_at', 'timestamptz'), ('answered_at', 'timestamptz'),

@@ -33,7 +33,8 @@ final as (
         versions._extra::text as extra,
         versions._file_id as file_id,
         versions._line_number as line_number,
-        versions._loaded_at as loaded_at
+        versions._loaded_at as loaded_at,
+        versions._batch_id as load_batch_id
     from versions
     left join dialled_numbers
         on

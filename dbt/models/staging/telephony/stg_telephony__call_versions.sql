@@ -18,6 +18,7 @@ select
     _extra,
     _file_position,
     _file_id,
+    _batch_id,
     _line_number,
     _loaded_at
 from {{ source('telephony', 'telephony_call') }}
