@@ -174,7 +174,7 @@ places as (
         told.day::date as mapped_date,
         told.day::date as touched_date
     from extracts
-    cross join lateral {{ local_days('extracts.loaded_at', 'extracts.loaded_at + ' ~ promised_between_extracts()) }} as told (day)
+    cross join lateral {{ local_days(two_hour_slot_of('extracts.loaded_at'), 'extracts.loaded_at + ' ~ promised_between_extracts()) }} as told (day)
     where extracts.interface = 'wip_extract'
 
     union
