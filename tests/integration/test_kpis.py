@@ -106,8 +106,8 @@ def publish_then(settings: Settings) -> None:
                     'committed', finished_at + mod(file_sequence * 9, 20) * interval '1 minute'
                 from files
             )
-            insert into ops.feed_files (feed, file_id, feed_version)
-            select 'raw/calls', file_id, coalesce(last_version, 0) + place from files
+            insert into ops.feed_files (feed, file_id, feed_version, load_batches)
+            select 'raw/calls', file_id, coalesce(last_version, 0) + place, array[batch_id] from files
             """
         )
 
