@@ -93,8 +93,8 @@ class Explanation:
         if self.result["is_final"]:
             return "final" if self.result["is_complete"] else "final although a file never came"
         return (
-            f"not final: it is {self.definition['settles_after_days']} days after the period, or up to "
-            f"{self.definition['waits_at_most_days']} while something is not known"
+            f"not final: it is {_days(self.definition['settles_after_days'])} after the period, or up to "
+            f"{_days(self.definition['waits_at_most_days'])} while something is not known"
         )
 
     def _reported(self) -> str:
@@ -249,6 +249,10 @@ def _not_there(cursor: psycopg.Cursor[dict[str, Any]], kpi_code: str, line: str,
         f"{kpi_code} has no result for {line} in {period.written}. It has, by {period.grain}, lines "
         f"{', '.join(found['lines'])}, from {found['first']} to {found['last']}."
     )
+
+
+def _days(number: int) -> str:
+    return "1 day" if number == 1 else f"{number} days"
 
 
 def _number(value: Decimal | None) -> str:

@@ -28,7 +28,7 @@ def main() -> None:
     )
     options.add_argument("--rows", type=int, default=100_000, help="rows of each file of the load")
     options.add_argument(
-        "--calls-per-day", type=int, default=2_000, help="calls a day of the history to build on"
+        "--calls-per-day", type=int, default=20_000, help="calls a day of the history to build on"
     )
     options.add_argument(
         "--memory",
