@@ -21,6 +21,7 @@ import pytest
 from infra.postgres import connect
 from infra.settings import Settings
 from ingestion.adapters import ADAPTERS
+from ingestion.ledger import FindingsSpill
 from ingestion.platform_records import PlatformFile
 from ingestion.run import ensure_raw_tables, ingest, pending_files
 from tests.fixtures.interface_files import (
@@ -307,8 +308,8 @@ def test_a_call_that_two_files_tell_of_at_one_time_is_put_together_from_both(
     assemble = PlatformFile.assemble
     others: list[threading.Thread] = []
 
-    def assemble_beside_another(self: PlatformFile) -> None:
-        assemble(self)  # nothing of it can be seen by others yet
+    def assemble_beside_another(self: PlatformFile, findings: FindingsSpill) -> None:
+        assemble(self, findings)  # nothing of it can be seen by others yet
         if not others:
             others.append(
                 threading.Thread(target=ingest, args=(db, "telephony_call", str(second)), kwargs={"now": NOW})
