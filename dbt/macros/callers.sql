@@ -9,56 +9,38 @@
 {%- endmacro %}
 
 {#-
-    The calls with a caller number, each with the caller's calls before and after it. Calls received at the same instant are not later
-    than one another. `callers` names the list of callers to look up, none all of them.
+    The calls of a caller before and after a call: columns, of a query over calls that have a caller number and are no test calls. Its
+    windows are those of callers_windows. Calls received at the same instant are not later than one another.
 -#}
-{% macro calls_in_sequence(callers=none) -%}
-    select
-        call_id,
-        caller_key,
-        line_of_business,
-        received_at,
-        received_date,
-        interval_start,
-        is_answered,
-        ended_at,
-        first_value(received_at) over (
-            partition by caller_key
-            order by received_at range between interval '1 microsecond' following and unbounded following
-        ) as next_received_at,
-        lag(received_date) over (of_caller) as previous_date,
-        lead(received_date) over (of_caller) as next_date,
-        lag(received_date) over (of_caller_on_line) as previous_date_on_line,
-        lead(received_date) over (of_caller_on_line) as next_date_on_line,
-        record_version,
-        _file_id,
-        _line_number
-    from {{ ref('fct_calls') }}
-    where
-        caller_key is not null
-        and not is_test
-        {%- if callers is not none %}
-        and {{ is_looked_up('caller_key', callers) }}
-        {%- endif %}
+{% macro calls_before_and_after() -%}
+    first_value(received_at) over (
+        partition by caller_key
+        order by received_at range between interval '1 microsecond' following and unbounded following
+    ) as next_received_at,
+    lag(received_date) over (of_caller) as previous_date,
+    lead(received_date) over (of_caller) as next_date,
+    lag(received_date) over (of_caller_on_line) as previous_date_on_line,
+    lead(received_date) over (of_caller_on_line) as next_date_on_line
+{%- endmacro %}
+
+{% macro callers_windows() -%}
     window
         of_caller as (partition by caller_key order by received_at, call_id),
         of_caller_on_line as (partition by caller_key, line_of_business order by received_at, call_id)
 {%- endmacro %}
 
-{#- What stands in a table of calls in sequence about some callers. -#}
-{% macro calls_that_stand(sequenced, callers) -%}
-    select * from {{ sequenced }} where {{ is_looked_up('caller_key', callers) }}
+{#- What stands in a table of calls in sequence about changed calls, and about those that are to be written anew. -#}
+{% macro calls_that_stand(sequenced, changed, resequenced) -%}
+    {%- set touched = '(select call_id from ' ~ changed ~ ' union all select call_id from ' ~ resequenced ~ ')' -%}
+    select * from {{ sequenced }} where {{ is_looked_up('call_id', touched) }}
 {%- endmacro %}
 
-{#-
-    Delete only what is no longer so of the callers of changed calls: most of their calls stay as they are, and a row that is written
-    anew lies apart from those of its day.
--#}
-{% macro replace_resequenced(callers, resequenced) -%}
+{#- Delete only what is no longer so: a row that is written anew lies apart from those of its day. -#}
+{% macro replace_resequenced(changed, resequenced) -%}
     {%- if is_incremental() -%}
         delete from {{ this }} where call_id in (
             select outdated.call_id
-            from ({{ calls_that_stand(this, callers) }} except select * from {{ resequenced }}) as outdated
+            from ({{ calls_that_stand(this, changed, resequenced) }} except select * from {{ resequenced }}) as outdated
         )
     {%- endif -%}
 {%- endmacro %}

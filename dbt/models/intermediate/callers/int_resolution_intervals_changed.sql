@@ -32,7 +32,7 @@ changed as (
             calls.caller_key = later.caller_key
             and calls.is_answered
             and calls.received_at < later.received_at
-            and {{ days_of_24_hours_after('calls.ended_at', resolution_days() | max) }} >= later.received_at
+            and calls.ended_at >= {{ days_of_24_hours_after('later.received_at', -(resolution_days() | max)) }}
     ) as earlier
     {%- for days in resolution_days() %}
 

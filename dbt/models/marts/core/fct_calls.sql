@@ -8,7 +8,7 @@
     ],
     pre_hook="{{ replace_changed('call_id', ref('int_call_ids_changed')) }}",
     post_hook=[
-        "{{ index_on('(caller_key, received_at) where not is_test') }}",
+        "{{ index_on('(caller_key, received_at, call_id) include (line_of_business, received_date) where not is_test') }}",
         "{{ index_on('(interval_start) where is_answered and caller_key is null') }}",
     ],
 ) }}
