@@ -29,17 +29,39 @@
         of_caller_on_line as (partition by caller_key, line_of_business order by received_at, call_id)
 {%- endmacro %}
 
-{#- What stands in a table of calls in sequence about changed calls, and about those that are to be written anew. -#}
+{#- What a call in sequence has from the call itself, beside the three columns of its key. -#}
+{% macro sequenced_call_columns() -%}
+    {{ return([
+        'line_of_business', 'received_date', 'interval_start', 'is_answered', 'ended_at', 'record_version', '_file_id', '_line_number',
+    ]) }}
+{%- endmacro %}
+
+{#-
+    What stands in a table of calls in sequence where changed calls are or were, and of calls that are to be written anew. Looked up by
+    the whole key, under which the calls of a caller lie side by side.
+-#}
 {% macro calls_that_stand(sequenced, changed, resequenced) -%}
-    {%- set touched = '(select call_id from ' ~ changed ~ ' union all select call_id from ' ~ resequenced ~ ')' -%}
-    select * from {{ sequenced }} where {{ is_looked_up('call_id', touched) }}
+    select stood.*
+    from (
+        select caller_key, received_at, call_id from {{ changed }}
+        union
+        select caller_key, received_at, call_id from {{ resequenced }}
+    ) as touched
+    inner join {{ sequenced }} as stood
+        on
+            touched.caller_key = stood.caller_key
+            and touched.received_at = stood.received_at
+            and touched.call_id = stood.call_id
 {%- endmacro %}
 
 {#- Delete only what is no longer so: a row that is written anew lies apart from those of its day. -#}
 {% macro replace_resequenced(changed, resequenced) -%}
     {%- if is_incremental() -%}
-        delete from {{ this }} where call_id in (
-            select outdated.call_id
+        delete from {{ this }} where (caller_key, received_at, call_id) in (
+            select
+                outdated.caller_key,
+                outdated.received_at,
+                outdated.call_id
             from ({{ calls_that_stand(this, changed, resequenced) }} except select * from {{ resequenced }}) as outdated
         )
     {%- endif -%}

@@ -41,6 +41,33 @@
     ]) }}
 {%- endmacro %}
 
+{#- Calls that have no place in the sequence of a caller's calls, as contributions that count on neither side: a query up to its `where`. -#}
+{% macro calls_that_nobody_can_judge(code, grain, called, in_all=false) -%}
+    select
+        '{{ code }}' as kpi_code,
+        {{ grain }} as grain,
+        'call' as item_kind,
+        calls.call_id as item_id,
+        calls.line_of_business,
+        calls.received_at as counted_at,
+        0::numeric as numerator,
+        {%- if in_all %}
+        0::numeric as numerator_in_all,
+        {%- endif %}
+        0::numeric as denominator,
+        null::numeric as measured_seconds,
+        case
+            when calls.is_test then 'Test call'
+            else 'No caller number: nobody can tell whether the caller called {{ called }}'
+        end as exclusion,
+        calls.record_version,
+        calls._file_id,
+        calls._line_number
+    from {{ ref('fct_calls') }} as calls
+    where
+        (calls.is_test or calls.caller_key is null)
+{%- endmacro %}
+
 {#- Why a call that was not answered is left out of a KPI, in words that a contract manager reads. -#}
 {% macro outcome_in_words(outcome) -%}
     case {{ outcome }}

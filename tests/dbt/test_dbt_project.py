@@ -28,6 +28,7 @@ SOURCE_READERS_BESIDE_STAGING = {
     "int_backlog_intervals_changed",
     "int_backlog_intervals_moved",
     "int_call_ids_changed",
+    "int_calls_resequenced",
     "int_complaint_periods_changed",
     "int_contact_ids_changed",
     "int_contact_periods_changed",

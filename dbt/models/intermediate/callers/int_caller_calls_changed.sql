@@ -1,4 +1,4 @@
-{{ config(unlogged=true) }}
+{{ config(unlogged=true, indexes=[{'columns': ['caller_key', 'received_at', 'call_id'], 'unique': true}]) }}
 
 with calls as (
 
@@ -11,9 +11,10 @@ with calls as (
 final as (
 
     -- Looked up call by call, as in int_intervals_changed.
-    select distinct
+    select
         versions.caller_key,
-        versions.received_at
+        versions.received_at,
+        calls.call_id
     from calls
     cross join lateral (
         select distinct

@@ -34,8 +34,8 @@ gaps as (
     from days
     inner join {{ ref('int_calls_sequenced') }} as calls
         on
-            days.day_start <= calls.interval_start
-            and days.day_end > calls.interval_start
+            days.day_start <= calls.received_at
+            and days.day_end > calls.received_at
     group by
         calls.received_date,
         calls.line_of_business,

@@ -1,4 +1,6 @@
-{{ config(unlogged=true, indexes=[{'columns': ['call_id'], 'unique': true}]) }}
+{{ config(unlogged=true) }}
+
+{%- set columns = sequenced_call_columns() %}
 
 with changed as (
 
@@ -6,13 +8,54 @@ with changed as (
 
 ),
 
-sequenced as (
+calls_now as (
 
-    -- Every call of these callers, from an index alone that holds the calls of a caller side by side: a caller of years costs one look.
+    select calls.*
+    from {{ ref('int_calls_changed') }} as changed_calls
+    inner join {{ ref('fct_calls') }} as calls on changed_calls.call_id = calls.call_id
+    where
+        calls.caller_key is not null
+        and not calls.is_test
+        and {{ (not is_full_build()) | lower }}
+
+),
+
+{#- A full build has no changed callers, and perhaps no last build either. -#}
+{%- set last_build = ref('fct_calls') if is_full_build() else source('last_build_callers', 'int_calls_sequenced') %}
+
+of_callers as (
+
     select
-        call_id,
         caller_key,
         received_at,
+        call_id,
+        line_of_business,
+        received_date,
+        true as is_changed
+    from calls_now
+    union all
+    -- The caller's other calls, as the last build left them: from an index alone, in which they lie side by side.
+    select
+        caller_key,
+        received_at,
+        call_id,
+        line_of_business,
+        received_date,
+        false as is_changed
+    from {{ last_build }}
+    where
+        {{ is_looked_up('caller_key', ref('int_caller_calls_changed')) }}
+        and call_id not in (select calls.call_id from {{ ref('int_calls_changed') }} as calls)
+
+),
+
+sequenced as (
+
+    select
+        caller_key,
+        received_at,
+        call_id,
+        is_changed,
         {{ calls_before_and_after() | indent(8) }},
         last_value(received_at) over (
             partition by caller_key, line_of_business
@@ -22,36 +65,16 @@ sequenced as (
             partition by caller_key, line_of_business
             order by received_at range between interval '1 microsecond' following and unbounded following
         ) as later_on_line_at
-    from {{ ref('fct_calls') }}
-    where
-        not is_test
-        and {{ is_looked_up('caller_key', ref('int_caller_calls_changed')) }}
+    from of_callers
     {{ callers_windows() | indent(4) }}
 
 ),
 
-final as (
+touched as (
 
-    select
-        calls.call_id,
-        calls.caller_key,
-        calls.line_of_business,
-        calls.received_at,
-        calls.received_date,
-        calls.interval_start,
-        calls.is_answered,
-        calls.ended_at,
-        sequenced.next_received_at,
-        sequenced.previous_date,
-        sequenced.next_date,
-        sequenced.previous_date_on_line,
-        sequenced.next_date_on_line,
-        calls.record_version,
-        calls._file_id,
-        calls._line_number
-    from sequenced
-    inner join {{ ref('fct_calls') }} as calls on sequenced.call_id = calls.call_id
     -- A change makes no difference to a call beyond the caller's nearest call on the same line: the nearest on any is no further off.
+    select *
+    from sequenced
     where exists (
         select 1
         from changed
@@ -60,6 +83,33 @@ final as (
             and (sequenced.earlier_on_line_at is null or changed.received_at >= sequenced.earlier_on_line_at)
             and (sequenced.later_on_line_at is null or changed.received_at <= sequenced.later_on_line_at)
     )
+
+),
+
+final as (
+
+    {% for calls, is_changed in [('calls_now', 'touched.is_changed'), (last_build, 'not touched.is_changed')] -%}
+    select
+        calls.caller_key,
+        calls.received_at,
+        calls.call_id,
+        {%- for column in columns %}
+        calls.{{ column }},
+        {%- endfor %}
+        touched.next_received_at,
+        touched.previous_date,
+        touched.next_date,
+        touched.previous_date_on_line,
+        touched.next_date_on_line
+    from touched
+    inner join {{ calls }} as calls
+        on
+            touched.caller_key = calls.caller_key
+            and touched.received_at = calls.received_at
+            and touched.call_id = calls.call_id
+    where {{ is_changed }}
+    {{ "union all" if not loop.last }}
+    {% endfor %}
 
 )
 

@@ -2,13 +2,12 @@
     materialized='incremental',
     incremental_strategy='append',
     indexes=[
-        {'columns': ['call_id'], 'unique': true},
-        {'columns': ['caller_key', 'ended_at']},
+        {'columns': ['call_id']},
         {'columns': ['received_at']},
-        {'columns': ['interval_start']},
         {'columns': ['ended_at']},
     ],
-    pre_hook="{{ replace_resequenced(ref('int_calls_changed'), ref('int_calls_resequenced')) }}",
+    pre_hook="{{ replace_resequenced(ref('int_caller_calls_changed'), ref('int_calls_resequenced')) }}",
+    post_hook="{{ index_on('(caller_key, received_at, call_id) include (line_of_business, received_date, interval_start, is_answered, ended_at)') }}",
 ) }}
 
 with final as (
@@ -16,21 +15,16 @@ with final as (
     {% if is_incremental() -%}
     select * from {{ ref('int_calls_resequenced') }}
     except
-    {{ calls_that_stand(this, ref('int_calls_changed'), ref('int_calls_resequenced')) }}
+    {{ calls_that_stand(this, ref('int_caller_calls_changed'), ref('int_calls_resequenced')) }}
     {%- else -%}
     select
-        call_id,
         caller_key,
-        line_of_business,
         received_at,
-        received_date,
-        interval_start,
-        is_answered,
-        ended_at,
-        {{ calls_before_and_after() | indent(8) }},
-        record_version,
-        _file_id,
-        _line_number
+        call_id,
+        {%- for column in sequenced_call_columns() %}
+        {{ column }},
+        {%- endfor %}
+        {{ calls_before_and_after() | indent(8) }}
     from {{ ref('fct_calls') }}
     where
         caller_key is not null

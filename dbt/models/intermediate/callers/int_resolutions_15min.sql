@@ -27,7 +27,10 @@ answered as (
         calls.ended_at,
         calls.next_received_at
     from intervals
-    inner join {{ ref('int_calls_sequenced') }} as calls on intervals.interval_start = calls.interval_start
+    inner join {{ ref('int_calls_sequenced') }} as calls
+        on
+            intervals.interval_start <= calls.received_at
+            and intervals.interval_start + interval '15 minutes' > calls.received_at
     where calls.is_answered
 
     union all

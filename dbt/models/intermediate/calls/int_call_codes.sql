@@ -7,7 +7,8 @@ with calls as (
         interval_start,
         received_date,
         line_of_business,
-        primary_reason_code
+        primary_reason_code,
+        reason_codes
     from {{ ref('fct_calls') }}
     where
         is_answered
@@ -24,8 +25,7 @@ codes as (
         calls.call_id,
         codes.value as reason_code
     from calls
-    inner join {{ ref('fct_call_legs') }} as legs on calls.call_id = legs.call_id
-    cross join lateral {{ json_texts('legs.reason_codes', 'codes') }}
+    cross join lateral {{ json_texts('calls.reason_codes', 'codes') }}
 
     union
 

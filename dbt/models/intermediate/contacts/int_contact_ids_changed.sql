@@ -173,7 +173,13 @@ changed as (
         contacts.channel,
         contacts.source_id
     from {{ source('last_build', 'fct_contacts') }} as contacts
-    where contacts.source_id in (select complained_of.source_id from complained_of)
+    -- By whole key, whatever the channel: of a key on its own platform there is no index.
+    where contacts.contact_id in (
+        {% for channel in ['voice', 'webchat', 'email', 'text', 'callback'] -%}
+        select {{ contact_id(channel, 'complained_of.source_id') }} from complained_of
+        {{ "union all" if not loop.last }}
+        {% endfor %}
+    )
 
 ),
 

@@ -39,38 +39,6 @@ transfers as (
 
 ),
 
-codes as (
-
-    select
-        legs.call_id,
-        codes.value as reason_code,
-        row_number() over (partition by legs.call_id order by legs.leg_no, codes.place) as place
-    from legs
-    cross join lateral {{ json_texts_in_order('legs.reason_codes', 'codes') }}
-
-),
-
-codes_once as (
-
-    select
-        call_id,
-        reason_code,
-        min(place) as place
-    from codes
-    group by call_id, reason_code
-
-),
-
-code_lists as (
-
-    select
-        call_id,
-        {{ json_list('reason_code', 'place') }} as reason_codes
-    from codes_once
-    group by call_id
-
-),
-
 final as (
 
     select
@@ -94,7 +62,7 @@ final as (
         transfers.transfer_to as transferred_to,
         transfers.transfer_mode,
         calls.primary_reason_code,
-        coalesce(code_lists.reason_codes, '[]'::jsonb) as reason_codes,
+        calls.reason_codes,
         null::text as related_contact_id,
         null::text as conversation_id,
         null::boolean as is_complaint,
@@ -106,7 +74,6 @@ final as (
     from calls
     left join answers on calls.call_id = answers.call_id and answers.place = 1
     left join transfers on calls.call_id = transfers.call_id and transfers.place_from_last = 1
-    left join code_lists on calls.call_id = code_lists.call_id
 
 )
 

@@ -7,10 +7,7 @@
         {'columns': ['_build_id']},
     ],
     pre_hook="{{ replace_changed('call_id', ref('int_call_ids_changed')) }}",
-    post_hook=[
-        "{{ index_on('(caller_key, received_at, call_id) include (line_of_business, received_date) where not is_test') }}",
-        "{{ index_on('(interval_start) where is_answered and caller_key is null') }}",
-    ],
+    post_hook="{{ index_on('(interval_start) where is_answered and caller_key is null') }}",
 ) }}
 
 with calls as (
@@ -54,10 +51,43 @@ legs_of_call as (
 
 ),
 
+codes as (
+
+    select
+        legs.call_id,
+        codes.value as reason_code,
+        row_number() over (partition by legs.call_id order by legs.leg_no, codes.place) as place
+    from legs
+    cross join lateral {{ json_texts_in_order('legs.reason_codes', 'codes') }}
+
+),
+
+codes_once as (
+
+    select
+        call_id,
+        reason_code,
+        min(place) as place
+    from codes
+    group by call_id, reason_code
+
+),
+
+code_lists as (
+
+    select
+        call_id,
+        {{ json_list('reason_code', 'place') }} as reason_codes
+    from codes_once
+    group by call_id
+
+),
+
 resolved as (
 
     select
         calls.*,
+        coalesce(code_lists.reason_codes, '[]'::jsonb) as reason_codes,
         legs_of_call.first_queued_at,
         legs_of_call.first_answered_at,
         coalesce(legs_of_call.legs_count, 0) as legs_count,
@@ -89,6 +119,7 @@ resolved as (
         greatest(calls.received_at, calls.ended_at_recorded, legs_of_call.last_event_at) as last_event_at
     from calls
     left join legs_of_call on calls.call_id = legs_of_call.call_id
+    left join code_lists on calls.call_id = code_lists.call_id
 
 ),
 
@@ -138,6 +169,7 @@ final as (
         transfers_to_csmt_warm,
         transfers_to_csmt_cold,
         case when is_answered then coalesce(first_reason_code, 'UNCODED') end as primary_reason_code,
+        reason_codes,
         last_event_at,
         _file_id,
         _line_number,

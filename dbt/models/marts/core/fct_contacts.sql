@@ -1,7 +1,6 @@
 {{ config(
     indexes=[
         {'columns': ['contact_id'], 'unique': true},
-        {'columns': ['source_id']},
         {'columns': ['customer_key', 'received_at']},
         {'columns': ['related_contact_id']},
         {'columns': ['conversation_id']},

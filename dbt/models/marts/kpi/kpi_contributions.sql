@@ -68,27 +68,8 @@ resolutions as (
     cross join {{ ref('stg_ops__builds') }} as build
     where calls.is_answered
     union all
-    select
-        'FCR_7' as kpi_code,
-        null::text as grain,
-        'call' as item_kind,
-        calls.call_id as item_id,
-        calls.line_of_business,
-        calls.received_at as counted_at,
-        0::numeric as numerator,
-        0::numeric as denominator,
-        null::numeric as measured_seconds,
-        case
-            when calls.is_test then 'Test call'
-            else 'No caller number: nobody can tell whether the caller called again'
-        end as exclusion,
-        calls.record_version,
-        calls._file_id,
-        calls._line_number
-    from {{ ref('fct_calls') }} as calls
-    where
-        calls.is_answered
-        and (calls.is_test or calls.caller_key is null)
+    {{ calls_that_nobody_can_judge('FCR_7', 'null::text', 'again') | indent(4) }}
+        and calls.is_answered
 
 ),
 
@@ -112,26 +93,7 @@ repeats as (
         calls._line_number
     from {{ ref('int_calls_sequenced') }} as calls
     union all
-    select
-        'REPEAT_CALLS' as kpi_code,
-        '{{ grain }}' as grain,
-        'call' as item_kind,
-        calls.call_id as item_id,
-        calls.line_of_business,
-        calls.received_at as counted_at,
-        0::numeric as numerator,
-        0::numeric as numerator_in_all,
-        0::numeric as denominator,
-        null::numeric as measured_seconds,
-        case
-            when calls.is_test then 'Test call'
-            else 'No caller number: nobody can tell whether the caller called before'
-        end as exclusion,
-        calls.record_version,
-        calls._file_id,
-        calls._line_number
-    from {{ ref('fct_calls') }} as calls
-    where calls.is_test or calls.caller_key is null
+    {{ calls_that_nobody_can_judge('REPEAT_CALLS', "'" ~ grain ~ "'", 'before', in_all=true) | indent(4) }}
     {{ "union all" if not loop.last }}
     {% endfor %}
 
