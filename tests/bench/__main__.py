@@ -71,8 +71,9 @@ def main() -> None:
                 )
                 print(short.as_text())
                 print(long.as_text())
-                ratio = long.added_seconds / short.added_seconds
-                print(f"One new file, long history against short: ratio {ratio:.2f}.", flush=True)
+                ratio = long.median_seconds / short.median_seconds
+                slowest = max(long.added_seconds) / max(short.added_seconds)
+                _say(f"One new file, long history against short: ratio {ratio:.2f}; slowest {slowest:.2f}.")
                 # The settings that the loop left are those of the long history.
                 for query in bench_queries(load_settings(), LAST_DAY):
                     print(query.as_text(), flush=True)
