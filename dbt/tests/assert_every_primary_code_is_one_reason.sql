@@ -7,25 +7,16 @@ with contacts as (
     from {{ ref('fct_contacts') }}
     where {{ written_by_this_build() }}
 
-),
-
-primary_reasons as (
-
-    select
-        contact_id,
-        count(*) as primary_reasons
-    from {{ ref('fct_contact_reasons') }}
-    where
-        {{ written_by_this_build() }}
-        and is_primary
-    group by contact_id
-
 )
 
 select
     contacts.contact_id,
     contacts.primary_reason_code,
-    primary_reasons.primary_reasons
+    count(reasons.contact_id) as primary_reasons
 from contacts
-left join primary_reasons on contacts.contact_id = primary_reasons.contact_id
-where coalesce(primary_reasons.primary_reasons, 0) <> case when contacts.primary_reason_code is null then 0 else 1 end
+left join {{ ref('fct_contact_reasons') }} as reasons
+    on
+        contacts.contact_id = reasons.contact_id
+        and reasons.is_primary
+group by contacts.contact_id, contacts.primary_reason_code
+having count(reasons.contact_id) <> case when contacts.primary_reason_code is null then 0 else 1 end

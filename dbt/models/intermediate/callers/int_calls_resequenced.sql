@@ -2,13 +2,7 @@
 
 {%- set columns = sequenced_call_columns() %}
 
-with changed as (
-
-    select * from {{ ref('int_caller_calls_changed') }}
-
-),
-
-calls_now as (
+with calls_now as (
 
     select calls.*
     from {{ ref('int_calls_changed') }} as changed_calls
@@ -22,6 +16,28 @@ calls_now as (
 
 {#- A full build has no changed callers, and perhaps no last build either. -#}
 {%- set last_build = ref('fct_calls') if is_full_build() else source('last_build_callers', 'int_calls_sequenced') %}
+
+changes as (
+
+    -- Where changed calls are, and where they were.
+    select
+        caller_key,
+        received_at,
+        line_of_business
+    from calls_now
+    union
+    select
+        stood.caller_key,
+        stood.received_at,
+        stood.line_of_business
+    from {{ ref('int_caller_calls_changed') }} as changed
+    inner join {{ last_build }} as stood
+        on
+            changed.caller_key = stood.caller_key
+            and changed.received_at = stood.received_at
+            and changed.call_id = stood.call_id
+
+),
 
 of_callers as (
 
@@ -55,8 +71,13 @@ sequenced as (
         caller_key,
         received_at,
         call_id,
+        line_of_business,
         is_changed,
         {{ calls_before_and_after() | indent(8) }},
+        last_value(received_at) over (
+            partition by caller_key
+            order by received_at range between unbounded preceding and interval '1 microsecond' preceding
+        ) as earlier_at,
         last_value(received_at) over (
             partition by caller_key, line_of_business
             order by received_at range between unbounded preceding and interval '1 microsecond' preceding
@@ -72,16 +93,25 @@ sequenced as (
 
 touched as (
 
-    -- A change makes no difference to a call beyond the caller's nearest call on the same line: the nearest on any is no further off.
+    -- A change makes no difference to a call beyond the caller's nearest call, on any line or, if it is on the same line, on that.
     select *
     from sequenced
     where exists (
         select 1
-        from changed
+        from changes
         where
-            changed.caller_key = sequenced.caller_key
-            and (sequenced.earlier_on_line_at is null or changed.received_at >= sequenced.earlier_on_line_at)
-            and (sequenced.later_on_line_at is null or changed.received_at <= sequenced.later_on_line_at)
+            changes.caller_key = sequenced.caller_key
+            and (
+                (
+                    (sequenced.earlier_at is null or changes.received_at >= sequenced.earlier_at)
+                    and (sequenced.next_received_at is null or changes.received_at <= sequenced.next_received_at)
+                )
+                or (
+                    changes.line_of_business = sequenced.line_of_business
+                    and (sequenced.earlier_on_line_at is null or changes.received_at >= sequenced.earlier_on_line_at)
+                    and (sequenced.later_on_line_at is null or changes.received_at <= sequenced.later_on_line_at)
+                )
+            )
     )
 
 ),

@@ -2,8 +2,6 @@
     indexes=[
         {'columns': ['contact_id'], 'unique': true},
         {'columns': ['customer_key', 'received_at']},
-        {'columns': ['related_contact_id']},
-        {'columns': ['conversation_id']},
         {'columns': ['received_at']},
         {'columns': ['received_date']},
         {'columns': ['last_event_at']},
@@ -11,6 +9,8 @@
     ],
     pre_hook="{{ replace_changed('contact_id', ref('int_contact_ids_changed')) }}",
     post_hook=[
+        "{{ index_on('(related_contact_id) where related_contact_id is not null') }}",
+        "{{ index_on('(conversation_id) where conversation_id is not null') }}",
         "{{ index_on('using gist ((' ~ stay_in_wip(this.identifier) ~ \")) where channel = 'callback' and queued_at is not null\") }}",
         "{{ index_on('using gist ((' ~ stay_in_wip(this.identifier) ~ \")) where channel = 'email' and queued_at is not null\") }}",
         "{{ index_on(\"(channel) where channel in ('callback', 'email')\") }}",
