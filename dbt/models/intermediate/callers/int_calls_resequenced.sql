@@ -1,4 +1,4 @@
-{{ config(unlogged=true) }}
+{{ config(unlogged=true, indexes=[{'columns': ['call_id'], 'unique': true}]) }}
 
 {%- set columns = sequenced_call_columns() %}
 

@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='append',
     indexes=[
-        {'columns': ['call_id']},
+        {'columns': ['call_id'], 'unique': true},
         {'columns': ['received_at']},
         {'columns': ['ended_at']},
     ],
