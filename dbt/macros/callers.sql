@@ -36,43 +36,36 @@
     ]) }}
 {%- endmacro %}
 
-{#-
-    What stands in a table of calls in sequence where changed calls are or were, and of calls that are to be written anew. Looked up by
-    the whole key, under which the calls of a caller lie side by side.
--#}
-{% macro calls_that_stand(sequenced, changed, resequenced) -%}
-    select stood.*
-    from (
-        select caller_key, received_at, call_id from {{ changed }}
-        union
-        select caller_key, received_at, call_id from {{ resequenced }}
-    ) as touched
-    inner join {{ sequenced }} as stood
-        on
-            touched.caller_key = stood.caller_key
-            and touched.received_at = stood.received_at
-            and touched.call_id = stood.call_id
-{%- endmacro %}
-
-{#- Delete only what is no longer so: a row that is written anew lies apart from those of its day. -#}
-{% macro replace_resequenced(changed, resequenced) -%}
+{#- Delete changed calls from where they are no longer: they have another time or caller, have become test calls, or are gone. -#}
+{% macro delete_calls_that_moved(changed, resequenced) -%}
     {%- if is_incremental() -%}
         delete from {{ this }} where (caller_key, received_at, call_id) in (
             select
-                outdated.caller_key,
-                outdated.received_at,
-                outdated.call_id
-            from ({{ calls_that_stand(this, changed, resequenced) }} except select * from {{ resequenced }}) as outdated
+                caller_key,
+                received_at,
+                call_id
+            from {{ changed }}
+            except
+            select
+                caller_key,
+                received_at,
+                call_id
+            from {{ resequenced }}
         )
     {%- endif -%}
 {%- endmacro %}
 
 {#-
-    Local days from one date to a later one, and 31 where there is no later one or it lies further off: no period that repeat callers
-    are counted in has more than 31 days, so that calls 31 days apart never share one.
+    Gaps between calls are counted up to this many days: no period that repeat callers are counted in has more, so that calls as far
+    apart never share one.
 -#}
+{% macro longest_gap_days() -%}
+    {{ return(31) }}
+{%- endmacro %}
+
+{#- Local days from one date to a later one, and the longest gap where there is no later one or it lies further off. -#}
 {% macro gap_days(earlier, later) -%}
-    coalesce(least({{ later }} - {{ earlier }}, 31), 31)
+    coalesce(least({{ later }} - {{ earlier }}, {{ longest_gap_days() }}), {{ longest_gap_days() }})
 {%- endmacro %}
 
 {#- True for a call of int_calls_sequenced whose caller called before or after it in the same period; `on` is `_on_line`, or nothing. -#}

@@ -30,9 +30,9 @@
     An index that dbt's own setting cannot say: over an expression, of another kind, or of some of the rows. It has no name of its own:
     while a table is built anew, the one that it replaces still holds its names.
 -#}
-{% macro index_on(definition) -%}
+{% macro index_on(definition, unique=false) -%}
     {%- if not is_incremental() -%}
-        create index on {{ this }} {{ definition }}
+        create {{ "unique " if unique }}index on {{ this }} {{ definition }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -46,6 +46,21 @@ final as (
 )
 {%- endmacro %}
 
+{#-
+    The quarter hours of the periods of the CTE `periods` that are shorter than a day: grain, period_start and interval_start. They are joined
+    by equal instants, for which the planner knows what a look-up costs; of a range it knows nothing, and reads all history.
+-#}
+{% macro quarters_of_periods() -%}
+select
+    periods.grain,
+    periods.period_start,
+    periods.period_start + quarters.minutes * interval '1 minute' as interval_start
+from periods
+inner join (values (0), (15), (30), (45)) as quarters (minutes)
+    on periods.period_end > periods.period_start + quarters.minutes * interval '1 minute'
+where periods.is_within_day
+{%- endmacro %}
+
 {#- The stretches for which a file is missing, as far as the figures reach: what begins at as_of or later has not happened. -#}
 {% macro files_missing() -%}
     select missing_files.*

@@ -19,7 +19,7 @@ from infra.simulator import simulate
 from ingestion.run import ingest
 from transformation.build import build
 
-LAST_DAY = date(2026, 10, 31)
+LAST_DAY = date(2026, 10, 30)  # a Friday
 _FILES_OF_A_DAY = 12
 _FILES_OF_A_WEEK = 7 * _FILES_OF_A_DAY
 

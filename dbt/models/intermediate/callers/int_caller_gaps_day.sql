@@ -1,23 +1,20 @@
-{{ config(unlogged=true, indexes=[{'columns': ['received_date']}]) }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    indexes=[{'columns': ['received_date', 'line_of_business', 'days_since_previous', 'days_until_next'], 'unique': true}],
+    pre_hook="{{ replace_changed('received_date', ref('int_caller_days_changed')) }}",
+) }}
 
-with periods as (
+with calls as (
 
-    select * from {{ ref('int_caller_periods_changed') }}
-    where is_in_spine
-
-),
-
-days as (
-
-    select distinct
-        dim_date.date_day,
-        dim_date.day_start,
-        {{ instant_of_local('(dim_date.date_day + 1)::timestamp') }} as day_end
-    from periods
-    inner join {{ ref('dim_date') }} as dim_date
+    select calls.*
+    from {{ ref('int_calls_sequenced') }} as calls
+    {% if is_incremental() -%}
+    inner join {{ ref('int_caller_days_changed') }} as days
         on
-            periods.first_date <= dim_date.date_day
-            and periods.last_date >= dim_date.date_day
+            calls.received_at >= days.day_start
+            and calls.received_at < days.day_end
+    {%- endif %}
 
 ),
 
@@ -31,11 +28,7 @@ gaps as (
         {{ gap_days('calls.previous_date', 'calls.received_date') }} as days_since_previous,
         {{ gap_days('calls.received_date', 'calls.next_date') }} as days_until_next,
         count(*) as calls
-    from days
-    inner join {{ ref('int_calls_sequenced') }} as calls
-        on
-            days.day_start <= calls.received_at
-            and days.day_end > calls.received_at
+    from calls
     group by
         calls.received_date,
         calls.line_of_business,

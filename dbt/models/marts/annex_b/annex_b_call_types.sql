@@ -19,23 +19,25 @@ build as (
 
 ),
 
+quarters as (
+
+    {{ quarters_of_periods() | indent(4) }}
+
+),
+
 within_days as (
 
     select
-        periods.grain,
-        periods.period_start,
+        quarters.grain,
+        quarters.period_start,
         types.line_of_business,
         types.reason_code,
         bool_and(types.is_agreed) as is_agreed,
         sum(types.calls_primary) as calls_primary,
         sum(types.calls_any) as calls_any
-    from periods
-    inner join {{ ref('int_call_types_15min') }} as types
-        on
-            periods.period_start <= types.interval_start
-            and periods.period_end > types.interval_start
-    where periods.is_within_day
-    group by periods.grain, periods.period_start, types.line_of_business, types.reason_code
+    from quarters
+    inner join {{ ref('int_call_types_15min') }} as types on quarters.interval_start = types.interval_start
+    group by quarters.grain, quarters.period_start, types.line_of_business, types.reason_code
 
 ),
 

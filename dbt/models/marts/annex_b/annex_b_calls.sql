@@ -26,20 +26,22 @@ build as (
 
 ),
 
+quarters as (
+
+    {{ quarters_of_periods() | indent(4) }}
+
+),
+
 within_days as (
 
     select
-        periods.grain,
-        periods.period_start,
+        quarters.grain,
+        quarters.period_start,
         measures.line_of_business,
         {{ summed_call_measures() | indent(8) }}
-    from periods
-    inner join {{ ref('int_call_measures_15min') }} as measures
-        on
-            periods.period_start <= measures.interval_start
-            and periods.period_end > measures.interval_start
-    where periods.is_within_day
-    group by periods.grain, periods.period_start, measures.line_of_business
+    from quarters
+    inner join {{ ref('int_call_measures_15min') }} as measures on quarters.interval_start = measures.interval_start
+    group by quarters.grain, quarters.period_start, measures.line_of_business
 
 ),
 

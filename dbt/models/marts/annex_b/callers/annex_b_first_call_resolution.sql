@@ -34,17 +34,9 @@ spans as (
 
 ),
 
--- Joined by equal instants, for which the planner knows what a look-up costs; of a range it knows nothing.
 quarters as (
 
-    select
-        periods.grain,
-        periods.period_start,
-        periods.period_start + quarters.minutes * interval '1 minute' as interval_start
-    from periods
-    inner join (values (0), (15), (30), (45)) as quarters (minutes)
-        on periods.period_end > periods.period_start + quarters.minutes * interval '1 minute'
-    where periods.is_within_day
+    {{ quarters_of_periods() | indent(4) }}
 
 ),
 
