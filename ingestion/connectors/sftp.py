@@ -82,10 +82,15 @@ class SftpFolder:
         Raises:
             OSError: The file is gone, or the bytes did not all come.
         """
+        path = f"{self._folder}/{name}"
         try:
-            self._session.getfo(f"{self._folder}/{name}", cast("IO[bytes]", into))
+            size = self._session.lstat(path).st_size or 0
+            copied = self._session.getfo(path, cast("IO[bytes]", into))
         except (paramiko.SSHException, EOFError) as error:
             raise OSError(f"{self._address}/{name} did not come whole: {type(error).__name__}") from error
+        # Paramiko takes a connection that is lost at the wrong moment for the end of the file.
+        if copied < size:
+            raise OSError(f"{self._address}/{name} did not come whole: {copied:,} of {size:,} bytes")
 
 
 def _listed(name: str, found: paramiko.SFTPAttributes) -> Listed | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from infra.postgres import connect
@@ -118,6 +119,28 @@ def test_a_connection_that_is_reset_is_made_again(
     with connect(warehouse) as connection:
         found = connection.execute("select name, state, sha256, rows_loaded from ops.files").fetchall()
     assert found == [(NAME, "loaded", hashlib.sha256(CONTENT).hexdigest(), 2_000)]
+
+
+def test_a_connection_lost_between_two_answers_is_not_the_end_of_the_file(
+    warehouse: Settings, inbox: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paramiko then stops reading without a word, as at the end; the file breaks off at the end of a line or not."""
+    read = paramiko.SFTPFile._read
+
+    def lost_after_some_bytes(file: paramiko.SFTPFile, size: int) -> bytes:
+        if file._realpos >= 120_000:
+            raise EOFError
+        return read(file, size)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(paramiko.SFTPFile, "_read", lost_after_some_bytes)
+        first = ingest(warehouse, "telephony_call", f"{sftp_location(warehouse)}/{inbox}")
+    assert [outcome.state for outcome in first.outcomes] == ["failed"], first.as_text()
+    assert f"of {len(CONTENT):,} bytes" in first.as_text()
+    with connect(warehouse) as connection:
+        assert connection.execute("select count(*) from raw.telephony_call").fetchone() == (0,)
+    second = ingest(warehouse, "telephony_call", f"{sftp_location(warehouse)}/{inbox}")
+    assert [outcome.state for outcome in second.outcomes] == ["loaded"], second.as_text()
 
 
 def test_a_server_whose_key_is_not_pinned_is_refused(warehouse: Settings, inbox: str, tmp_path: Path) -> None:
