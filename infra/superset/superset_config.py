@@ -8,6 +8,9 @@ here. Nothing outside this machine is ever asked for: no fonts, map tiles, telem
 import os
 from datetime import timedelta
 
+from flask import request
+from flask_login import current_user
+
 SECRET_KEY = os.environ["CONTACTBI_SUPERSET_SECRET_KEY"]
 SQLALCHEMY_DATABASE_URI = os.environ["CONTACTBI_SUPERSET_METADATA_URL"]
 SQLALCHEMY_ENGINE_OPTIONS = {"pool_size": 5, "max_overflow": 10, "pool_pre_ping": True}
@@ -133,6 +136,14 @@ EXTRA_CATEGORICAL_COLOR_SCHEMES = [
 
 
 def FLASK_APP_MUTATOR(app):  # noqa: ANN001, ANN201, D103, N802  # Superset names it, and calls it once
+    @app.before_request
+    def hear_no_log_of_the_login_page():  # noqa: ANN202
+        # The login page logs what it does a moment later. Superset 6.1 refuses that with a new anonymous session, which
+        # replaces the one of who has logged in meanwhile: they are logged out at once.
+        if request.path == "/superset/log/" and not current_user.is_authenticated:
+            return "", 204
+        return None
+
     @app.after_request
     def name_the_language(response):  # noqa: ANN001, ANN202
         # Superset 6.1 writes <html> without lang, so that a screen reader must guess how to pronounce the page.

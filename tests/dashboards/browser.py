@@ -121,7 +121,7 @@ def opened_by(
     page.locator("[data-test=username-input]").fill(username)
     page.locator("[data-test=password-input]").fill(password)
     page.locator("[data-test=login-button]").click()
-    page.wait_for_url("**/superset/welcome/**")
+    page.wait_for_url(f"{address}/superset/welcome/**")
     seen.after(
         len(charts_of(slug)) + lists_of(slug),
         lambda: page.goto(f"{address}/superset/dashboard/{slug}/"),

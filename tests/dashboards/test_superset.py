@@ -8,6 +8,7 @@ import uuid
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import httpx
 import psutil
 import psycopg
 import pytest
@@ -487,6 +488,11 @@ def test_every_socket_of_superset_listens_on_the_loopback_alone(shown):
     ]
     assert listening
     assert {address.ip for address in listening} == {"127.0.0.1"}
+
+
+def test_what_the_login_page_logs_late_logs_nobody_out(shown):
+    answer = httpx.post(f"{shown.address}/superset/log/?explode=events", data={"events": "[]"}, timeout=60)
+    assert (answer.status_code, answer.headers.get("Set-Cookie")) == (204, None)
 
 
 def test_an_analyst_explores_the_marts_and_changes_nothing(shown, visitor):
