@@ -18,7 +18,7 @@ from typing import Any
 from tests.oracle.annex_b import AnnexB
 from tests.oracle.backlog import Backlog
 from tests.oracle.callers import local_date
-from tests.oracle.periods import next_start, period_start, periods
+from tests.oracle.periods import local_midnight, next_start, period_start, periods
 from tests.oracle.reference import SEEDS
 from tests.oracle.volumes import Volumes
 
@@ -130,8 +130,11 @@ def kpi_results(
             status = _status(side, rule, definition["direction"])
             end = next_start(grain, start)
             of_files = files.get(definition["interface"])
-            missing = of_files.missing(start, end) if of_files else None
-            final = _is_final(definition, end, side, of_files, missing, figures.as_of)
+            looks_until = local_midnight(
+                local_date(end) + timedelta(days=int(definition["looks_ahead_days"]))
+            )
+            missing = of_files.missing(start, looks_until) if of_files else None
+            final = _is_final(definition, end, looks_until, side, of_files, missing, figures.as_of)
             before = [row for row in lines.setdefault((grain, line), []) if row["is_final"]]
             before = [row for row in before if row["status"] != "no_data"]
             points = 0
@@ -178,6 +181,7 @@ def coverage_columns() -> tuple[str, ...]:
 def _is_final(
     definition: Mapping[str, str],
     end: datetime,
+    looks_until: datetime,
     side: Sides,
     files: Files | None,
     missing: int | None,
@@ -191,7 +195,7 @@ def _is_final(
         return True
     if definition["interface"] != "raw_feed":
         heard_until = files.heard_until if files else None
-        if missing or heard_until is None or heard_until < end:
+        if missing or heard_until is None or heard_until < looks_until:
             return False
     return side.pending == 0
 

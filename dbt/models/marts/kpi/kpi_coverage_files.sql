@@ -20,6 +20,14 @@ missing as (
 
 ),
 
+-- What a KPI looks ahead to belongs to the period as its own days do.
+reaches as (
+
+    select distinct looks_ahead_days
+    from {{ ref('kpis') }}
+
+),
+
 days as (
 
     select
@@ -40,9 +48,11 @@ missing_days as (
         missing.platform,
         missing.first_missing_sequence,
         missing.last_missing_sequence - missing.first_missing_sequence + 1 as files_missing,
+        reaches.looks_ahead_days,
         told.day::date as told_date
     from missing
-    cross join lateral {{ local_days('missing.emitted_after', 'missing.emitted_until') }} as told (day)
+    cross join reaches
+    cross join lateral {{ local_days("missing.emitted_after - reaches.looks_ahead_days * interval '1 day'", 'missing.emitted_until') }} as told (day)
 
 ),
 
@@ -50,19 +60,22 @@ told as (
 
     {% for grain in kpi_grains() -%}
     select
-        interface,
+        days.interface,
         '{{ grain }}' as grain,
-        date_trunc('{{ grain }}', told_date::timestamp) as local_start,
-        sum(rows_read) as rows_read,
-        sum(rows_quarantined) as rows_quarantined,
+        date_trunc('{{ grain }}', days.told_date::timestamp) as local_start,
+        reaches.looks_ahead_days,
+        sum(days.rows_read) as rows_read,
+        sum(days.rows_quarantined) as rows_quarantined,
         0::numeric as files_missing
     from days
-    group by interface, local_start
+    cross join reaches
+    group by days.interface, local_start, reaches.looks_ahead_days
     union all
     select
         interface,
         '{{ grain }}' as grain,
         local_start,
+        looks_ahead_days,
         null::numeric as rows_read,
         null::numeric as rows_quarantined,
         sum(files_missing) as files_missing
@@ -72,10 +85,11 @@ told as (
             platform,
             first_missing_sequence,
             files_missing,
+            looks_ahead_days,
             date_trunc('{{ grain }}', told_date::timestamp) as local_start
         from missing_days
     ) as missing_once
-    group by interface, local_start
+    group by interface, local_start, looks_ahead_days
     {{ "union all" if not loop.last }}
     {% endfor %}
 
@@ -87,10 +101,11 @@ final as (
         interface,
         grain,
         {{ instant_of_local('local_start') }} as period_start,
+        looks_ahead_days,
         {{ ratio('sum(rows_quarantined)', 'sum(rows_read)') }} as quarantined_share,
         sum(files_missing)::bigint as missing_files
     from told
-    group by interface, grain, local_start
+    group by interface, grain, local_start, looks_ahead_days
 
 )
 

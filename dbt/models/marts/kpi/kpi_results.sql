@@ -61,6 +61,8 @@ defined as (
         kpis.interface,
         kpis.settles_after_days,
         kpis.waits_at_most_days,
+        {{ instant_of_local('(' ~ local_date(end_of_period('components.grain', 'components.period_start')) ~ ' + kpis.looks_ahead_days)::timestamp') }}
+            as looks_until,
         kpis.definition_version
     from components
     -- The definition as it stood on the first day of the period. One for each row: of a join over a range of dates PostgreSQL expects next
@@ -79,6 +81,7 @@ defined as (
     left join of_files
         on
             kpis.interface = of_files.interface
+            and kpis.looks_ahead_days = of_files.looks_ahead_days
             and components.grain = of_files.grain
             and components.period_start = of_files.period_start
 
@@ -92,7 +95,7 @@ measured as (
         -- Not before its data have come; but one call that never gets its wrap, or a file that never comes, must not hold it for ever.
         {{ days_of_24_hours_after('defined.period_end', 'defined.settles_after_days') }} <= build.as_of
         and (
-            (defined.pending = 0 and defined.is_complete and coalesce(defined.heard_until >= defined.period_end, false))
+            (defined.pending = 0 and defined.is_complete and coalesce(defined.heard_until >= defined.looks_until, false))
             or {{ days_of_24_hours_after('defined.period_end', 'defined.waits_at_most_days') }} <= build.as_of
         ) as is_final,
         {{ ratio('defined.numerator', 'defined.denominator') }} as value,
