@@ -9,8 +9,8 @@ UV := .venv/bin/uv
 run: setup            ## Set up, run the main job on embedded services, leave them up. DATA=folder takes your own files.
 	.venv/bin/contactbi run $(if $(DATA),--data "$(DATA)")
 
-test: setup lint      ## Set up, lint, and run every test.
-	.venv/bin/python -m pytest
+test: setup lint      ## Set up, lint, and run every test: two files of tests at a time, each with services of its own.
+	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 setup:                ## Build the two environments, side by side, and nothing else.
 	@$(MAKE) --no-print-directory --jobs=2 .venv/.ready .venv-superset/.ready
