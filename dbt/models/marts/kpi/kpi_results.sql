@@ -61,8 +61,7 @@ defined as (
         kpis.interface,
         kpis.settles_after_days,
         kpis.waits_at_most_days,
-        {{ instant_of_local('(' ~ local_date(end_of_period('components.grain', 'components.period_start')) ~ ' + kpis.looks_ahead_days)::timestamp') }}
-            as looks_until,
+        {{ end_of_period('components.grain', 'components.period_start', 'kpis.looks_ahead_days') }} as looks_until,
         kpis.definition_version
     from components
     -- The definition as it stood on the first day of the period. One for each row: of a join over a range of dates PostgreSQL expects next
