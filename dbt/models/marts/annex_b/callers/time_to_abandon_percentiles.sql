@@ -55,6 +55,8 @@ waits as (
             periods.period_start <= calls.day_start
             and periods.period_end > calls.day_start
     inner join lines on lines.line_of_business in (calls.line_of_business, 'ALL')
+    -- Of a range the planner knows nothing, and would compare all history with each period.
+    where calls.day_start >= (select min(earliest.period_start) from periods as earliest)
 
 ),
 
