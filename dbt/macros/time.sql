@@ -112,7 +112,7 @@
     ) as joined
 {%- endmacro %}
 
-{#- One row per London date from that of one instant to that of a later one, both included: a timestamp at its midnight. -#}
-{% macro local_days(first, last) -%}
-    generate_series({{ local_date('(' ~ first ~ ')') }}::timestamp, {{ local_date('(' ~ last ~ ')') }}::timestamp, interval '1 day')
+{#- One row per London date from that of one instant, or so many days before it, to that of a later one, both included: a timestamp at its midnight. -#}
+{% macro local_days(first, last, days_before='0') -%}
+    generate_series(({{ local_date('(' ~ first ~ ')') }} - {{ days_before }})::timestamp, {{ local_date('(' ~ last ~ ')') }}::timestamp, interval '1 day')
 {%- endmacro %}

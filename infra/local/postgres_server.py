@@ -46,8 +46,9 @@ _CONFIGURATION = {
     # For large loads and aggregates on a machine that it shares with the other services.
     "work_mem": "32MB",
     "maintenance_work_mem": "256MB",
-    # Images of pages are not compressed: of keys that are hashes it saves a fifth, and each page waits for the work.
     "max_wal_size": "4GB",
+    # Of pages of keys that are hashes it would save a fifth, and each page would wait for it.
+    "wal_compression": "off",
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
     "jit": "off",

@@ -52,7 +52,7 @@ missing_days as (
         told.day::date as told_date
     from missing
     cross join reaches
-    cross join lateral {{ local_days("missing.emitted_after - reaches.looks_ahead_days * interval '1 day'", 'missing.emitted_until') }} as told (day)
+    cross join lateral {{ local_days('missing.emitted_after', 'missing.emitted_until', 'reaches.looks_ahead_days') }} as told (day)
 
 ),
 
